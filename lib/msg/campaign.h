@@ -1,0 +1,100 @@
+/*
+ * campaign - the messages of a campaign's way down the chain
+ *
+ * Facts, never commands. Ids of campaigns are text here ("cmp_…", see base/id.h).
+ * A campaign is named by `campaign` (the ingress has stored its row) or by a partner's own
+ * `reference`; one of the two is there. schemas/ describes the same documents for the outside.
+ */
+#ifndef MSG_CAMPAIGN_H
+#define MSG_CAMPAIGN_H
+
+#include <stdint.h>
+
+#include "json/shape.h"
+
+/* Limits that the REST API, the AMQP intake and the schemas share. */
+#define CAMPAIGN_TITLE_MAX 200
+#define CAMPAIGN_TEMPLATE_MAX 6400 /* bytes: 1,600 characters of four bytes */
+#define CAMPAIGN_REFERENCE_MAX 128
+#define CAMPAIGN_COLUMNS_MAX 64
+#define CAMPAIGN_CELL_MAX 4096
+#define CAMPAIGN_CHUNK_ROWS 1000 /* rows in one recipients.submitted */
+#define CAMPAIGN_CHUNKS_MAX 100000
+#define SENDER_ID_MAX 15 /* 11 letters, or a phone number as sender */
+
+enum missing_policy { MISSING_BLOCK, MISSING_SKIP, MISSING_DEFAULT };
+extern const char *const missing_words[]; /* "block" "skip" "default" */
+
+/*
+ * campaign.submitted.v1: the definition of a campaign, with its recipients inline (rows present)
+ * or following in `chunks` recipients.submitted (0 with no rows: campaign.closed will tell).
+ * The column "phone" is required; the others are template fields.
+ */
+struct campaign_submitted {
+    const char *campaign;
+    const char *reference;
+    const char *title;
+    const char *message_template;
+    const char *sender_id;       /* "" means the account's default */
+    int missing;                 /* enum missing_policy */
+    const char *missing_default; /* text for MISSING_DEFAULT */
+    bool keep_whitespace;        /* default: runs of white space are folded */
+    const char *country;         /* ISO code for numbers without one; "" means the account's */
+    bool hold;                   /* stop at the quote, wait for a launch */
+    int64_t scheduled_at;        /* 0: now */
+    int64_t expires_at;          /* 0: never; after it nothing more is sent */
+    int64_t chunks;
+    struct strings columns;
+    struct table rows;
+};
+
+/* recipients.submitted.v1: rows first_row … first_row + n - 1 of the input; chunks count from 1. */
+struct recipients_submitted {
+    const char *campaign;
+    const char *reference;
+    int64_t chunk;
+    int64_t first_row;
+    struct strings columns;
+    struct table rows;
+};
+
+/* campaign.closed.v1: that many chunks there are. */
+struct campaign_closed {
+    const char *campaign;
+    const char *reference;
+    int64_t chunks;
+};
+
+/* campaign.rendered, .launched, .reserved, .resumed, .cancelled: the row says the rest. */
+struct campaign_fact {
+    const char *campaign;
+};
+
+/* batch.ready, .done. size is an upper bound of recipients: what the pacing charges. */
+struct batch_fact {
+    const char *campaign;
+    int64_t batch;
+    int64_t size;
+};
+
+/* batch.paced.v1: leave to send until expires_at (0: without limit). */
+struct batch_paced {
+    const char *campaign;
+    int64_t batch;
+    int64_t size;
+    int64_t expires_at_ms;
+};
+
+extern const struct shape campaign_submitted_v1;
+extern const struct shape recipients_submitted_v1;
+extern const struct shape campaign_closed_v1;
+extern const struct shape campaign_rendered_v1;
+extern const struct shape campaign_launched_v1;
+extern const struct shape campaign_reserved_v1;
+extern const struct shape campaign_resumed_v1;
+extern const struct shape campaign_cancelled_v1;
+extern const struct shape batch_ready_v1;
+extern const struct shape batch_paced_v1;
+extern const struct shape batch_done_v1;
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * event - what the world may listen to on <prefix>.events
+ *
+ * The routing key ends in the account, so an account's own queue is bound to "#.<account>".
+ * Events are told at least once, after the fact is committed; the database is the record.
+ */
+#ifndef MSG_EVENT_H
+#define MSG_EVENT_H
+
+#include <stdint.h>
+
+#include "json/shape.h"
+
+/* campaign.changed.v1: a campaign took a new status; campaign.completed.v1: its last. */
+struct campaign_event {
+    const char *campaign;
+    const char *reference;
+    const char *account;
+    const char *status;
+    const char *detail; /* for people: "12 tokens are missing" */
+    int64_t planned, sent, delivered, failed, expired, in_doubt, suppressed, cancelled;
+    int64_t invalid, duplicates;
+    int64_t tokens;
+    int64_t at_ms;
+};
+
+/* message.parked.v1: a partner's message was refused; it waits for a person. */
+struct parked_event {
+    const char *account;
+    const char *message_id;
+    const char *type;
+    const char *stage;
+    const char *why;
+    const char *detail;
+    int64_t at_ms;
+};
+
+/* route.held.v1, route.opened.v1: sending over a route stopped or goes on. */
+struct route_event {
+    const char *route;
+    const char *why;
+    const char *detail;
+    int64_t until_ms; /* 0: until somebody acts */
+    int64_t at_ms;
+};
+
+extern const struct shape campaign_changed_v1;
+extern const struct shape campaign_completed_v1;
+extern const struct shape message_parked_v1;
+extern const struct shape route_held_v1;
+extern const struct shape route_opened_v1;
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * report - what the provider tells us afterwards: delivery reports and inbound messages
+ *
+ * The ingress passes the provider's words on untouched; reconcile-dlr gives them their meaning.
+ * One message carries all reports that arrived while the previous one was being confirmed.
+ */
+#ifndef MSG_REPORT_H
+#define MSG_REPORT_H
+
+#include <stdint.h>
+
+#include "json/shape.h"
+
+#define REPORTS_MAX 500 /* reports in one message: 500 * 200 bytes stay below one frame */
+
+struct delivery_report {
+    const char *id;      /* the provider's message id */
+    const char *phone;   /* as the provider wrote it, "+254…" */
+    const char *status;  /* "Success", "Failed", … an open set */
+    const char *network; /* MCC and MNC, "63902"; "" when absent */
+    const char *reason;  /* failureReason; "" when absent */
+    int64_t received_ms;
+};
+
+struct delivery_reported {
+    const char *provider; /* "africastalking" */
+    struct list reports;  /* struct delivery_report */
+};
+
+struct sms_received {
+    const char *provider;
+    const char *id;
+    const char *from;
+    const char *to;
+    const char *text;
+    const char *date; /* the provider's own, unparsed */
+    const char *link_id;
+    const char *network;
+    int64_t received_ms;
+};
+
+/* Any provider callback that did not fit its shape: kept whole, counted, looked at by a person. */
+struct callback_misread {
+    const char *provider;
+    const char *kind; /* "delivery" "incoming" */
+    const char *why;
+    const char *raw; /* at most 4096 bytes */
+    int64_t received_ms;
+};
+
+extern const struct shape delivery_reported_v1;
+extern const struct shape sms_received_v1;
+extern const struct shape callback_misread_v1;
+
+#endif

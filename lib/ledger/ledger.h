@@ -1,0 +1,56 @@
+/*
+ * ledger - prepaid tokens: granted, reserved, captured, released
+ *
+ *     ledger_grant(db, account, 1000, "TKN-12345678", expires, now, &err);
+ *     ledger_hold(db, account, campaign, 10000, now, &held, &err);      // all or nothing
+ *     ledger_settle(db, account, campaign, "batch 17 pass 1", 498, 2, now, &err);
+ *     ledger_close(db, account, campaign, keep, now, &err);             // release the rest
+ *
+ * Every call runs inside the caller's transaction and writes the balance, the lots and one
+ * immutable entry per movement together. It is idempotent by reference: a second call with the
+ * same reference changes nothing and succeeds. Balances cannot go below zero: the constraints of
+ * token_balances say no. The hold of a campaign has the campaign's id.
+ * Lock order: hold, lots, then the balance row last, so that it is locked only until the commit.
+ */
+#ifndef LEDGER_LEDGER_H
+#define LEDGER_LEDGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "db/db.h"
+
+struct ledger_balance {
+    int64_t granted, available, reserved, spent, expired, transferred;
+};
+
+/* All zero for an account without tokens. */
+bool ledger_balance(struct db *db, int64_t account, struct ledger_balance *out_balance,
+                    struct err *err);
+
+/* A new lot; expires_ms 0: never. *out_new (may be NULL) is false when the reference was known. */
+bool ledger_grant(struct db *db, int64_t account, int64_t tokens, const char *reference,
+                  int64_t expires_ms, int64_t now_ms, bool *out_new, struct err *err);
+
+struct ledger_held {
+    bool held;       /* reserved now or before */
+    int64_t missing; /* unless held: tokens too few */
+};
+
+/* Reserves tokens from the lots that expire first, or nothing at all. */
+bool ledger_hold(struct db *db, int64_t account, int64_t hold, int64_t tokens, int64_t now_ms,
+                 struct ledger_held *out_held, struct err *err);
+
+/* Captures and releases parts of a hold under one reference. Zero parts write nothing. */
+bool ledger_settle(struct db *db, int64_t account, int64_t hold, const char *reference,
+                   int64_t capture, int64_t release, int64_t now_ms, struct err *err);
+
+/* Releases what is neither captured, released nor in keep (tokens of recipients in doubt). */
+bool ledger_close(struct db *db, int64_t account, int64_t hold, const char *reference,
+                  int64_t keep, int64_t now_ms, struct err *err);
+
+/* Moves expired lots' rest to expired; at most limit lots. *out_lots: how many. */
+bool ledger_expire(struct db *db, int64_t now_ms, int limit, int64_t *out_lots, struct err *err);
+
+#endif

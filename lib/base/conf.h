@@ -82,7 +82,10 @@ bool conf_load(const struct conf_item *items, void *out, struct arena *arena, st
 /* "5s" to 5000. The text form of the other types is strict too. */
 bool conf_parse_ms(const char *text, long *out_ms);
 
-/* The value of one variable (or of its _FILE), or NULL: for the few readers without a table. */
+/*
+ * The value of one variable (or of its _FILE), or NULL: for the few readers without a table. NULL
+ * too when the file cannot be read; who must tell the two apart uses a table.
+ */
 const char *conf_get(const char *name, struct arena *arena);
 
 #endif

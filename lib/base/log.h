@@ -53,7 +53,10 @@ bool log_enabled(enum log_level level);
 
 void log_write(const struct log *log, enum log_level level, const char *event, const struct kv *kv);
 
-/* "+254700000123" becomes "**********123" (the last three characters stay). */
+/*
+ * "+254700000123" becomes "**********123": the last three characters stay. Text of up to five
+ * characters is masked whole, long text is shortened to fit, NULL gives "".
+ */
 #define LOG_MASK_BYTES 24
 const char *log_mask(const char *text, char out[LOG_MASK_BYTES]);
 

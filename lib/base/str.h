@@ -31,7 +31,10 @@ void str_printf(struct str *str, const char *fmt, ...) __attribute__((format(pri
 void str_vprintf(struct str *str, const char *fmt, va_list args)
     __attribute__((format(printf, 2, 0)));
 
-/* Makes room for len more bytes and returns where to write them; then add to str->len. */
+/*
+ * Makes room for len more bytes and returns where to write them; then add to str->len. All len
+ * bytes written, the text ends in NUL already; after fewer, put the NUL there yourself.
+ */
 char *str_room(struct str *str, size_t len);
 
 /* Appends the decimal digits of value; several times faster than str_printf. */
@@ -48,5 +51,8 @@ bool str_parse_int_n(const char *text, size_t len, int64_t min, int64_t max, int
 
 /* Valid UTF-8 without NUL, surrogates or overlong forms. */
 bool str_is_utf8(const char *bytes, size_t len);
+
+/* Length (1 to 4) of the character that the len bytes begin with, by the same rules; 0 for none. */
+size_t str_utf8_char(const char *bytes, size_t len);
 
 #endif

@@ -17,13 +17,16 @@
 #define CAMPAIGN_TEMPLATE_MAX 6400 /* bytes: 1,600 characters of four bytes */
 #define CAMPAIGN_REFERENCE_MAX 128
 #define CAMPAIGN_COLUMNS_MAX 64
+#define CAMPAIGN_COLUMN_MAX 64 /* bytes of a column's name */
 #define CAMPAIGN_CELL_MAX 4096
+#define CAMPAIGN_MISSING_DEFAULT_MAX 200
 #define CAMPAIGN_CHUNK_ROWS 1000 /* rows in one recipients.submitted */
 #define CAMPAIGN_CHUNKS_MAX 100000
+#define BATCH_SIZE_MAX 2000
 #define SENDER_ID_MAX 15 /* 11 letters, or a phone number as sender */
 
 enum missing_policy { MISSING_BLOCK, MISSING_SKIP, MISSING_DEFAULT };
-extern const char *const missing_words[]; /* "block" "skip" "default" */
+extern const char *const missing_words[]; /* "block" "skip" "default" NULL */
 
 /*
  * campaign.submitted.v1: the definition of a campaign, with its recipients inline (rows present)
@@ -77,7 +80,7 @@ struct batch_fact {
     int64_t size;
 };
 
-/* batch.paced.v1: leave to send until expires_at (0: without limit). */
+/* batch.paced.v1: leave to send until expires_at, its name on the wire (0: without limit). */
 struct batch_paced {
     const char *campaign;
     int64_t batch;

@@ -2,6 +2,7 @@
  * event - what the world may listen to on <prefix>.events
  *
  * The routing key ends in the account, so an account's own queue is bound to "#.<account>".
+ * On the wire at_ms is `at` and until_ms is `until`, in RFC 3339.
  * Events are told at least once, after the fact is committed; the database is the record.
  */
 #ifndef MSG_EVENT_H
@@ -10,6 +11,12 @@
 #include <stdint.h>
 
 #include "json/shape.h"
+
+#define EVENT_WORD_MAX 64
+#define EVENT_DETAIL_MAX 500
+#define EVENT_SHORTSTR_MAX 255 /* AMQP's own limit of message_id and type */
+#define EVENT_COUNT_MAX 1000000000
+#define EVENT_TOKENS_MAX INT64_C(1000000000000)
 
 /* campaign.changed.v1: a campaign took a new status; campaign.completed.v1: its last. */
 struct campaign_event {

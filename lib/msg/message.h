@@ -22,6 +22,16 @@ enum lane { LANE_HIGH, LANE_NORMAL };
 #define LANE_COUNT 2
 extern const char *const lane_words[]; /* "high", "normal", NULL */
 
+/* An account's slug, as it stands in exchange names, routing keys and headers. */
+#define ACCOUNT_SLUG_MAX 64
+
+/* A time that is <name>_ms in C and RFC 3339 on the wire, under a name of its own there. */
+#define MESSAGE_TIME(T, m, wire, ...)                                                              \
+    {                                                                                              \
+        .type = FIELD_TYPE_TIME, .name = (wire), .offset = offsetof(T, m),                         \
+        .flags = 0 __VA_OPT__(| __VA_ARGS__)                                                       \
+    }
+
 /* A message body stays below this: one body frame, see lib/broker/broker.h. */
 #define MESSAGE_BODY_MAX 131063
 

@@ -13,6 +13,17 @@
 
 #define REPORTS_MAX 500 /* reports in one message: 500 * 200 bytes stay below one frame */
 
+#define REPORT_PROVIDER_MAX 32
+#define REPORT_ID_MAX 64    /* "ATXid_" and 32 hex digits have 38 */
+#define REPORT_PHONE_MAX 64 /* some numbers come hashed, as 64 hex digits */
+#define REPORT_WORD_MAX 64  /* a status, a failure reason, a date */
+#define REPORT_NETWORK_MAX 16
+#define REPORT_LINK_MAX 128
+#define REPORT_TEXT_MAX 6400 /* bytes: 1,600 characters of four bytes */
+#define REPORT_WHY_MAX 200   /* a struct err's detail */
+#define CALLBACK_RAW_MAX 4096
+
+/* In all three, received_ms is received_at on the wire. */
 struct delivery_report {
     const char *id;      /* the provider's message id */
     const char *phone;   /* as the provider wrote it, "+254…" */
@@ -44,7 +55,7 @@ struct callback_misread {
     const char *provider;
     const char *kind; /* "delivery" "incoming" */
     const char *why;
-    const char *raw; /* at most 4096 bytes */
+    const char *raw; /* at most CALLBACK_RAW_MAX bytes, whatever they are */
     int64_t received_ms;
 };
 

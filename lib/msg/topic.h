@@ -42,6 +42,9 @@ const struct topic *topic_find(const char *type);
 /* True when the stage has a queue per route. */
 bool topic_stage_is_routed(const char *stage);
 
+/* Ends the key of an event that belongs to no account; no slug is like it. */
+#define TOPIC_NO_ACCOUNT "-"
+
 /* These append to out. route is NULL unless routed. */
 void topic_exchange(const char *prefix, const struct topic *topic, struct str *out);
 void topic_key(const struct topic *topic, const char *route, enum lane lane, struct str *out);

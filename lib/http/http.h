@@ -8,10 +8,12 @@
  *     if (replies[i].sent == HTTP_NOT_SENT) … may be repeated; HTTP_UNKNOWN … must not
  *
  * libcurl by itself repeats a POST whose reused connection died before an answer (transfer.c,
- * Curl_retry_request); the body is therefore given through a read callback without a seek
- * callback, which makes that repetition fail, and a test holds this. HTTP/1.1, keep-alive,
- * no redirects, no cookies, TLS verified. At most max_connections are open to a host and never more
- * calls are handed to libcurl than that, so a call's timeout counts from its own start.
+ * Curl_retry_request). Each of its attempts passes a check here, which refuses as soon as a byte of
+ * an earlier attempt has left; a test holds this. HTTP/1.1, keep-alive, no redirects, no cookies,
+ * no proxy, TLS verified. At most max_connections are open to a host and never more calls are
+ * handed to libcurl than that, so a call's timeout counts from its own start.
+ *
+ * One thread, one process: create it after fork(). Creating one makes the process ignore SIGPIPE.
  */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
@@ -28,8 +30,8 @@ struct http;
 struct http_conf {
     long max_connections;    /* per process; 0 means 32 */
     long connect_timeout_ms; /* 0 means 4000 */
-    long max_reply_bytes; /* 0 means 1 MiB; a longer reply is HTTP_UNKNOWN, why "reply_too_long" */
-    long max_idle_s;      /* connections older than this are not reused; 0 means 50 */
+    long max_reply_bytes; /* 0 means 1 MiB; a longer reply is HTTP_UNKNOWN, "http_reply_too_long" */
+    long max_idle_s;      /* connections idle for longer are not reused; 0 means 50 */
     const char *user_agent; /* NULL: Tuma/<version>; kept */
 };
 
@@ -45,7 +47,7 @@ struct http_call {
 /* What we know about the request. */
 enum http_sent {
     HTTP_ANSWERED, /* status, body: an HTTP answer arrived whole */
-    HTTP_NOT_SENT, /* surely not carried out: resolve, connect or TLS failed */
+    HTTP_NOT_SENT, /* surely not carried out: no byte of it left (resolve, connect, TLS failed) */
     HTTP_UNKNOWN,  /* it may have been: timeout, reset, truncated answer */
 };
 
@@ -57,7 +59,8 @@ struct http_reply {
     size_t body_len;
     int64_t retry_after_s; /* of a Retry-After in seconds; -1 when absent */
     int64_t took_us;
-    struct err err; /* unless HTTP_ANSWERED: kind temporary or unknown, what "http_…" */
+    /* Unless HTTP_ANSWERED: temporary (permanent for a URL that can never work) or unknown. */
+    struct err err; /* what: "http_…", see outcome.c */
 };
 
 bool http_create(const struct http_conf *conf, struct http **out_http, struct err *err);

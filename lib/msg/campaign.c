@@ -47,7 +47,7 @@ static const struct field recipients_fields[] = {
     FIELD_STR(struct recipients_submitted, campaign, 1, CAMPAIGN_ID_MAX, FIELD_OPTIONAL),
     FIELD_STR(struct recipients_submitted, reference, 1, CAMPAIGN_REFERENCE_MAX, FIELD_OPTIONAL),
     FIELD_INT(struct recipients_submitted, chunk, 1, CAMPAIGN_CHUNKS_MAX),
-    FIELD_INT(struct recipients_submitted, first_row, 0, CAMPAIGN_ROWS_MAX),
+    FIELD_INT(struct recipients_submitted, first_row, 1, CAMPAIGN_ROWS_MAX),
     FIELD_STRINGS(struct recipients_submitted, columns, 1, CAMPAIGN_COLUMNS_MAX,
                   CAMPAIGN_COLUMN_MAX),
     FIELD_TABLE(struct recipients_submitted, rows, CAMPAIGN_CHUNK_ROWS, CAMPAIGN_CELL_MAX),
@@ -110,7 +110,7 @@ const struct shape campaign_cancelled_v1 = {
 
 static const struct field batch_fields[] = {
     FIELD_STR(struct batch_fact, campaign, 1, CAMPAIGN_ID_MAX),
-    FIELD_INT(struct batch_fact, batch, 1, INT64_MAX),
+    FIELD_INT(struct batch_fact, batch, 1, INT32_MAX),
     FIELD_INT(struct batch_fact, size, 0, BATCH_SIZE_MAX),
     FIELD_END,
 };
@@ -129,7 +129,7 @@ const struct shape batch_done_v1 = {
 
 static const struct field paced_fields[] = {
     FIELD_STR(struct batch_paced, campaign, 1, CAMPAIGN_ID_MAX),
-    FIELD_INT(struct batch_paced, batch, 1, INT64_MAX),
+    FIELD_INT(struct batch_paced, batch, 1, INT32_MAX),
     FIELD_INT(struct batch_paced, size, 0, BATCH_SIZE_MAX),
     MESSAGE_TIME(struct batch_paced, expires_at_ms, "expires_at", FIELD_OPTIONAL),
     FIELD_END,

@@ -51,7 +51,8 @@ struct campaign_submitted {
     struct table rows;
 };
 
-/* recipients.submitted.v1: rows first_row … first_row + n - 1 of the input; chunks count from 1. */
+/* recipients.submitted.v1: rows first_row … first_row + n - 1 of the input; rows and chunks count
+ * from 1. */
 struct recipients_submitted {
     const char *campaign;
     const char *reference;
@@ -73,7 +74,8 @@ struct campaign_fact {
     const char *campaign;
 };
 
-/* batch.ready, .done. size is an upper bound of recipients: what the pacing charges. */
+/* batch.ready, .done. batch counts from 1 within its campaign; size is an upper bound of
+ * recipients: what the pacing charges. */
 struct batch_fact {
     const char *campaign;
     int64_t batch;

@@ -23,7 +23,7 @@ enum lane { LANE_HIGH, LANE_NORMAL };
 extern const char *const lane_words[]; /* "high", "normal", NULL */
 
 /* An account's slug, as it stands in exchange names, routing keys and headers. */
-#define ACCOUNT_SLUG_MAX 64
+#define ACCOUNT_SLUG_MAX 31
 
 /* A time that is <name>_ms in C and RFC 3339 on the wire, under a name of its own there. */
 #define MESSAGE_TIME(T, m, wire, ...)                                                              \

@@ -1,0 +1,332 @@
+/*
+ * faults - what goes wrong, how often, decided by the seed
+ */
+#include "faults.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MILLION 1000000
+
+static const char *const fault_names[FAULT_COUNT] = {
+    [FAULT_NONE] = "delivered",
+    [FAULT_UNAUTHORIZED] = "unauthorized",
+    [FAULT_THROTTLED] = "throttled",
+    [FAULT_ERROR_500] = "error_500",
+    [FAULT_UNAVAILABLE_503] = "unavailable_503",
+    [FAULT_CONFLICT_409] = "conflict_409",
+    [FAULT_CLOSE_REUSED] = "close_reused",
+    [FAULT_WITHHOLD] = "withhold",
+    [FAULT_CLOSE_ACCEPTED] = "close_accepted",
+    [FAULT_ERROR_500_ACCEPTED] = "error_500_accepted",
+    [FAULT_PARTIAL] = "partial",
+    [FAULT_TRUNCATED] = "truncated",
+    [FAULT_GARBAGE] = "garbage",
+    [FAULT_REPORT_EARLY] = "report_early",
+    [FAULT_REFUSE_401] = "refuse_401",
+    [FAULT_REFUSE_402] = "refuse_402",
+    [FAULT_REFUSE_403] = "refuse_403",
+    [FAULT_REFUSE_404] = "refuse_404",
+    [FAULT_REFUSE_405] = "refuse_405",
+    [FAULT_REFUSE_406] = "refuse_406",
+    [FAULT_REFUSE_407] = "refuse_407",
+    [FAULT_REFUSE_409] = "refuse_409",
+    [FAULT_REFUSE_500] = "refuse_500",
+    [FAULT_REFUSE_501] = "refuse_501",
+    [FAULT_REFUSE_502] = "refuse_502",
+    [FAULT_FAILED] = "failed",
+    [FAULT_REJECTED] = "rejected",
+    [FAULT_ABSENT] = "absent",
+    [FAULT_EXPIRED] = "expired",
+    [FAULT_NO_REPORT] = "no_report",
+    [FAULT_REPORT_LATE] = "report_late",
+    [FAULT_REPORT_LOST] = "report_lost",
+    [FAULT_REPORT_DOUBLED] = "report_doubled",
+    [FAULT_REPORT_REORDERED] = "report_reordered",
+    [FAULT_REPORT_UNKNOWN] = "report_unknown",
+    [FAULT_REPORT_PROGRESS] = "report_progress",
+};
+
+static const struct {
+    const char *name;
+    int64_t fallback;
+} numbers[NUMBER_COUNT] = {
+    [NUMBER_LATENCY_MIN_MS] = { "latency_min_ms", 0 },
+    [NUMBER_LATENCY_MAX_MS] = { "latency_max_ms", 0 },
+    [NUMBER_WITHHOLD_MS] = { "withhold_ms", 60000 },
+    [NUMBER_RETRY_AFTER_S] = { "retry_after_s", 0 },
+    [NUMBER_REPORT_LATE_MS] = { "report_late_ms", 30000 },
+    [NUMBER_REPORT_COPIES] = { "report_copies", 2 },
+    [NUMBER_ABSENT_MS] = { "absent_ms", 2000 },
+    [NUMBER_EARLY_MS] = { "early_ms", 300 },
+};
+
+/* No timer, and no number of copies, is longer than this. */
+#define NUMBER_MAX 86400000
+
+void faults_init(struct faults *faults, uint64_t seed)
+{
+    *faults = (struct faults){ .seed = seed };
+    for (int i = 0; i < FAULT_COUNT; i++) {
+        faults->shares[i].count = -1;
+    }
+    for (int i = 0; i < NUMBER_COUNT; i++) {
+        faults->numbers[i] = numbers[i].fallback;
+    }
+}
+
+/* splitmix64's finisher. */
+uint64_t fault_mix(uint64_t value)
+{
+    value += 0x9E3779B97F4A7C15ULL;
+    value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9ULL;
+    value = (value ^ (value >> 27)) * 0x94D049BB133111EBULL;
+    return value ^ (value >> 31);
+}
+
+static uint64_t draw(struct faults *faults, enum fault stream)
+{
+    return fault_mix(faults->seed ^ ((uint64_t)stream << 56) ^ ++faults->drawn[stream]);
+}
+
+/* Takes one of the share's remaining counts. */
+static bool apply(struct faults *faults, enum fault fault)
+{
+    struct fault_share *share = &faults->shares[fault];
+
+    if (share->count == 0) {
+        return false;
+    }
+    if (share->count > 0) {
+        share->count--;
+    }
+    faults->applied[fault]++;
+    return true;
+}
+
+bool fault_hits(struct faults *faults, enum fault fault)
+{
+    uint32_t ppm = faults->shares[fault].ppm;
+
+    return ppm > 0 && draw(faults, fault) % MILLION < ppm && apply(faults, fault);
+}
+
+enum fault fault_forced(const struct faults *faults, int64_t phone)
+{
+    for (int i = 0; i < faults->force_count; i++) {
+        if (phone % faults->forces[i].modulus == faults->forces[i].suffix) {
+            return faults->forces[i].outcome;
+        }
+    }
+    return FAULT_COUNT;
+}
+
+enum fault fault_of_number(struct faults *faults, enum fault first, enum fault last, int64_t phone)
+{
+    uint64_t at =
+        fault_mix(faults->seed ^ ((uint64_t)first << 56) ^ fault_mix((uint64_t)phone)) % MILLION;
+
+    for (enum fault fault = first; fault <= last; fault++) {
+        uint32_t ppm = faults->shares[fault].ppm;
+
+        if (at < ppm) {
+            return apply(faults, fault) ? fault : FAULT_NONE;
+        }
+        at -= ppm;
+    }
+    return FAULT_NONE;
+}
+
+int64_t fault_between(struct faults *faults, enum fault stream, int64_t min, int64_t max)
+{
+    return max <= min ? min : min + (int64_t)(draw(faults, stream) % (uint64_t)(max - min + 1));
+}
+
+static int find_fault(const char *name)
+{
+    for (int i = 0; i < FAULT_COUNT; i++) {
+        if (strcmp(fault_names[i], name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static int find_number(const char *name)
+{
+    for (int i = 0; i < NUMBER_COUNT; i++) {
+        if (strcmp(numbers[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* An outcome by its name or, for refusals, by its code: "absent", "406". */
+static bool parse_outcome(const char *name, enum fault *out_outcome)
+{
+    char full[32] = "refuse_";
+    int fault;
+
+    if (strlen(name) == 3) {
+        memcpy(full + strlen(full), name, 4);
+    }
+    fault = find_fault(name);
+    if (fault < 0) {
+        fault = find_fault(full);
+    }
+    if (fault != FAULT_NONE && (fault < FAULT_REFUSE_401 || fault > FAULT_NO_REPORT)) {
+        return false;
+    }
+    *out_outcome = (enum fault)fault;
+    return true;
+}
+
+/* One "0406:406" of len bytes. */
+static bool parse_force(const char *text, size_t len, struct fault_force *out_force)
+{
+    const char *colon = memchr(text, ':', len);
+    char name[24];
+    size_t name_len;
+
+    if (colon == NULL || colon == text || colon - text > 12) {
+        return false;
+    }
+    name_len = len - (size_t)(colon - text) - 1;
+    if (name_len == 0 || name_len >= sizeof(name)) {
+        return false;
+    }
+    memcpy(name, colon + 1, name_len);
+    name[name_len] = '\0';
+    out_force->modulus = 1;
+    out_force->suffix = 0;
+    for (const char *at = text; at < colon; at++) {
+        if (*at < '0' || *at > '9') {
+            return false;
+        }
+        out_force->suffix = out_force->suffix * 10 + (*at - '0');
+        out_force->modulus *= 10;
+    }
+    return parse_outcome(name, &out_force->outcome);
+}
+
+bool faults_force(struct faults *faults, const char *text, struct err *err)
+{
+    struct fault_force forces[FAULT_FORCE_MAX];
+    int count = 0;
+
+    while (*text != '\0') {
+        size_t len = strcspn(text, ",");
+
+        if (count == FAULT_FORCE_MAX || !parse_force(text, len, &forces[count])) {
+            return err_permanent(err, "bad_force", "'%.*s' is not <digits>:<outcome>", (int)len,
+                                 text);
+        }
+        count++;
+        text += len;
+        text += *text == ',';
+    }
+    memcpy(faults->forces, forces, sizeof(forces[0]) * (size_t)count);
+    faults->force_count = count;
+    return true;
+}
+
+static bool read_share(const json_t *value, struct fault_share *out_share)
+{
+    const json_t *share = json_is_object(value) ? json_object_get(value, "share") : value;
+    const json_t *count = json_is_object(value) ? json_object_get(value, "count") : NULL;
+    double part = share == NULL ? 1.0 : json_number_value(share);
+
+    if ((share != NULL && !json_is_number(share)) || part < 0.0 || part > 1.0 ||
+        (share == NULL && count == NULL) || (count != NULL && !json_is_integer(count))) {
+        return false;
+    }
+    out_share->ppm = (uint32_t)(part * MILLION + 0.5);
+    out_share->count = count == NULL ? -1 : json_integer_value(count);
+    return true;
+}
+
+static bool read_member(struct faults *faults, const char *name, const json_t *value,
+                        struct err *err)
+{
+    int fault = find_fault(name);
+    int number = find_number(name);
+
+    if (strcmp(name, "force") == 0 && json_is_string(value)) {
+        return faults_force(faults, json_string_value(value), err);
+    }
+    if (fault > FAULT_NONE && read_share(value, &faults->shares[fault])) {
+        return true;
+    }
+    if (number >= 0 && json_is_integer(value) && json_integer_value(value) >= 0 &&
+        json_integer_value(value) <= NUMBER_MAX) {
+        faults->numbers[number] = json_integer_value(value);
+        return true;
+    }
+    return err_permanent(err, "bad_fault", "'%.60s' is not known or its value is not right", name);
+}
+
+bool faults_load(struct faults *faults, const char *json, size_t len, struct err *err)
+{
+    struct faults changed = *faults;
+    json_error_t error;
+    json_t *root = json_loadb(json, len, 0, &error);
+    const char *name;
+    json_t *value;
+    bool ok = true;
+
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return err_permanent(err, "bad_faults", "not a JSON object: %.80s", error.text);
+    }
+    json_object_foreach(root, name, value)
+    {
+        ok = ok && read_member(&changed, name, value, err);
+    }
+    json_decref(root);
+    if (ok) {
+        *faults = changed;
+    }
+    return ok;
+}
+
+void faults_put_applied(const struct faults *faults, struct str *out)
+{
+    str_putc(out, '{');
+    for (int i = 1; i < FAULT_COUNT; i++) {
+        str_printf(out, "%s\"%s\":%llu", i == 1 ? "" : ",", fault_names[i],
+                   (unsigned long long)faults->applied[i]);
+    }
+    str_putc(out, '}');
+}
+
+void faults_put_settings(const struct faults *faults, struct str *out)
+{
+    str_putc(out, '{');
+    for (int i = 1; i < FAULT_COUNT; i++) {
+        const struct fault_share *share = &faults->shares[i];
+
+        str_printf(out, "\"%s\":{\"share\":%u.%06u", fault_names[i], share->ppm / MILLION,
+                   share->ppm % MILLION);
+        if (share->count >= 0) {
+            str_printf(out, ",\"count\":%lld", (long long)share->count);
+        }
+        str_puts(out, "},");
+    }
+    for (int i = 0; i < NUMBER_COUNT; i++) {
+        str_printf(out, "\"%s\":%lld,", numbers[i].name, (long long)faults->numbers[i]);
+    }
+    str_puts(out, "\"force\":\"");
+    for (int i = 0; i < faults->force_count; i++) {
+        const struct fault_force *force = &faults->forces[i];
+        int width = 0;
+
+        for (int64_t left = force->modulus; left > 1; left /= 10) {
+            width++;
+        }
+        str_printf(out, "%s%0*lld:%s", i == 0 ? "" : ",", width, (long long)force->suffix,
+                   fault_names[force->outcome]);
+    }
+    str_puts(out, "\"}");
+}

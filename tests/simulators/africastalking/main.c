@@ -1,0 +1,171 @@
+/*
+ * africastalking-simulator - Africa's Talking for tests, quickstart and benchmarks
+ *
+ * Speaks the provider's SMS and balance API on SIM_LISTEN, posts delivery reports to
+ * SIM_REPORT_URL, misbehaves as told and counts what it accepted. README.md has the settings, the
+ * faults and the endpoints under /_sim.
+ *
+ * Prints "listening <address>" on stdout when ready; SIGTERM and SIGINT end it with status 0.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/panic.h"
+#include "pages.h"
+#include "sim.h"
+
+#define ARENA_BYTES ((size_t)256 << 20)
+#define WHEEL_TIMERS 48000000U
+#define TICK_MS 100
+#define STATUS_CONFIG 78
+
+struct stopper {
+    struct watch watch; /* first: a watch is its stopper */
+    bool stopped;
+};
+
+static void handle(void *context, struct conn *conn, struct request *request)
+{
+    struct sim *sim = context;
+    bool is_post = strcmp(request->method, "POST") == 0;
+
+    arena_reset(sim->work);
+    if (strcmp(request->path, "/version1/messaging") == 0 ||
+        strcmp(request->path, "/version1/messaging/bulk") == 0) {
+        if (is_post) {
+            send_messaging(sim, conn, request);
+        } else {
+            sim_answer_text(sim, conn, 405, "HTTP method not allowed, supported methods: POST");
+        }
+    } else if (strcmp(request->path, "/version1/user") == 0) {
+        send_user(sim, conn, request);
+    } else {
+        control_handle(sim, conn, request);
+    }
+}
+
+static void fire(void *context, const struct timer *timer)
+{
+    struct sim *sim = context;
+
+    if (timer->kind == TIMER_REPORT) {
+        reports_fire(&sim->reports, timer);
+    } else {
+        server_release(&sim->server, timer->subject);
+    }
+}
+
+static void signal_ready(struct watch *watch, uint32_t events)
+{
+    (void)events;
+    ((struct stopper *)watch)->stopped = true;
+}
+
+static void catch_signals(struct loop *loop, struct stopper *stopper)
+{
+    sigset_t signals;
+    int fd;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    fd = sigprocmask(SIG_BLOCK, &signals, NULL) == 0
+             ? signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC)
+             : -1;
+    if (fd < 0) {
+        panic("signalfd: %s", strerror(errno));
+    }
+    stopper->watch = (struct watch){ fd, signal_ready };
+    loop_add(loop, &stopper->watch, EPOLLIN);
+}
+
+static bool open_all(struct sim *sim, struct err *err)
+{
+    const struct settings *settings = &sim->settings;
+
+    loop_init(&sim->loop);
+    wheel_init(&sim->wheel, WHEEL_TIMERS, sim->loop.now_ms);
+    book_init(&sim->book, (uint32_t)settings->capacity, (uint32_t)settings->texts,
+              sim->loop.now_ms);
+    faults_init(&sim->faults, (uint64_t)settings->seed);
+    sim->stats.buckets = pages_map(SIM_BUCKETS_MAX * sizeof(uint32_t));
+    sim->balance_e4 = settings->balance_e4;
+    sim->reports = (struct reports){
+        .settings = settings,
+        .wheel = &sim->wheel,
+        .faults = &sim->faults,
+        .book = &sim->book,
+        .loop = &sim->loop,
+    };
+    sim->server = (struct server){
+        .loop = &sim->loop,
+        .wheel = &sim->wheel,
+        .handle = handle,
+        .context = sim,
+    };
+    return faults_force(&sim->faults, settings->force, err) &&
+           faults_load(&sim->faults, settings->faults, strlen(settings->faults), err) &&
+           reports_open(&sim->reports, sim->arena, err) && control_open(sim, err) &&
+           server_open(&sim->server, settings->listen, err);
+}
+
+static int wait_ms(const struct sim *sim)
+{
+    int until_timer = wheel_wait_ms(&sim->wheel, sim->loop.now_ms);
+    bool watched = poster_is_busy(&sim->reports.poster) || sim->reports.due_count > 0 ||
+                   poster_is_busy(&sim->incoming.poster) || sim->incoming.count > 0 ||
+                   poster_is_busy(&sim->opt_outs.poster) || sim->opt_outs.count > 0;
+
+    return watched && (until_timer < 0 || until_timer > TICK_MS) ? TICK_MS : until_timer;
+}
+
+static void run(struct sim *sim, const struct stopper *stopper)
+{
+    int64_t ticked_ms = 0;
+
+    while (!stopper->stopped) {
+        loop_wait(&sim->loop, wait_ms(sim));
+        wheel_run(&sim->wheel, sim->loop.now_ms, fire, sim);
+        poster_pump(&sim->reports.poster);
+        poster_pump(&sim->incoming.poster);
+        poster_pump(&sim->opt_outs.poster);
+        if (sim->loop.now_ms - ticked_ms >= TICK_MS) {
+            ticked_ms = sim->loop.now_ms;
+            poster_tick(&sim->reports.poster);
+            poster_tick(&sim->incoming.poster);
+            poster_tick(&sim->opt_outs.poster);
+        }
+    }
+}
+
+int main(void)
+{
+    static struct sim sim; /* the wheel and the counters are too large for the stack */
+    static struct stopper stopper;
+    struct str text = { 0 };
+    struct err err;
+
+    sim.arena = arena_create(ARENA_BYTES);
+    sim.work = arena_create(ARENA_BYTES);
+    log_context(&sim.log, "stage", "africastalking-simulator");
+    if (!settings_load(&sim.settings, sim.arena, &text)) {
+        (void)fputs(text.bytes, stderr);
+        return STATUS_CONFIG;
+    }
+    if (!open_all(&sim, &err)) {
+        log_error(&sim.log, err.what, KV_STR("detail", err.detail));
+        return STATUS_CONFIG;
+    }
+    catch_signals(&sim.loop, &stopper);
+    server_address(&sim.server, &text);
+    (void)printf("listening %s\n", text.bytes);
+    (void)fflush(stdout);
+    run(&sim, &stopper);
+    log_info(&sim.log, "stopped", KV_INT("accepted", (int64_t)sim.stats.accepted),
+             KV_INT("requests", (int64_t)sim.stats.requests));
+    return 0;
+}

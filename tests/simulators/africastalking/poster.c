@@ -1,0 +1,276 @@
+/*
+ * poster - posts forms to one URL over keep-alive connections
+ */
+#include "poster.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server.h"
+
+#define PAUSE_MS 100
+#define ANSWER_BYTES 8192
+
+struct line {
+    struct watch watch; /* first: a watch is its line */
+    struct poster *poster;
+    struct str out;
+    size_t sent;
+    struct str in;
+    int64_t deadline_ms;
+    bool busy;
+    bool connecting;
+};
+
+static void line_ready(struct watch *watch, uint32_t events);
+
+static uint32_t slot_of(const struct line *line)
+{
+    return (uint32_t)(line - line->poster->lines);
+}
+
+static void finish(struct line *line, int status)
+{
+    struct poster *poster = line->poster;
+
+    line->busy = false;
+    line->connecting = false;
+    str_reset(&line->in);
+    poster->idle[poster->idle_count++] = slot_of(line);
+    if (status == 0) {
+        loop_close(&line->watch);
+        poster->paused_until_ms = poster->loop->now_ms + PAUSE_MS;
+    }
+    poster->done(poster->context, slot_of(line), status);
+}
+
+static void send_out(struct line *line)
+{
+    while (line->sent < line->out.len) {
+        ssize_t count = send(line->watch.fd, line->out.bytes + line->sent,
+                             line->out.len - line->sent, MSG_NOSIGNAL);
+
+        if (count < 0) {
+            if (errno == EAGAIN) {
+                loop_change(line->poster->loop, &line->watch, EPOLLOUT);
+            } else {
+                finish(line, 0);
+            }
+            return;
+        }
+        line->sent += (size_t)count;
+    }
+}
+
+static void connect_line(struct line *line)
+{
+    struct poster *poster = line->poster;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0) {
+        finish(line, 0);
+        return;
+    }
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
+    line->watch.fd = fd;
+    if (connect(fd, (struct sockaddr *)&poster->address, sizeof(poster->address)) != 0 &&
+        errno != EINPROGRESS) {
+        finish(line, 0);
+        return;
+    }
+    line->connecting = true;
+    loop_add(poster->loop, &line->watch, EPOLLOUT);
+}
+
+static void start(struct line *line)
+{
+    struct poster *poster = line->poster;
+
+    line->busy = true;
+    line->deadline_ms = poster->loop->now_ms + poster->timeout_ms;
+    line->sent = 0;
+    str_reset(&line->out);
+    str_puts(&line->out, poster->head);
+    str_put_int(&line->out, (int64_t)poster->body.len);
+    str_puts(&line->out, "\r\n\r\n");
+    str_append(&line->out, poster->body.bytes, poster->body.len);
+    if (line->watch.fd < 0) {
+        connect_line(line);
+    } else {
+        send_out(line);
+    }
+}
+
+/* The value of a header in a head that ends in an empty line, or NULL. */
+static const char *find_header(const char *head, const char *name)
+{
+    const char *at = strcasestr(head, name);
+
+    return at == NULL ? NULL : at + strlen(name) + (at[strlen(name)] == ' ');
+}
+
+/* Handles the answer in line->in; false while it is not complete. */
+static bool take_answer(struct line *line)
+{
+    char *bytes = line->in.bytes;
+    char *blank = memmem(bytes, line->in.len, "\r\n\r\n", 4);
+    const char *length;
+    int64_t body = 0;
+    bool keep = true;
+    int status;
+
+    if (blank == NULL || strncmp(bytes, "HTTP/1.", 7) != 0 || line->in.len < 12) {
+        return false;
+    }
+    status = (bytes[9] - '0') * 100 + (bytes[10] - '0') * 10 + (bytes[11] - '0');
+    blank[2] = '\0';
+    length = find_header(bytes, "\r\ncontent-length:");
+    if (length != NULL) {
+        const char *end = strchr(length, '\r');
+
+        keep =
+            end != NULL && str_parse_int_n(length, (size_t)(end - length), 0, ANSWER_BYTES, &body);
+    } else if (status != 204) {
+        keep = false; /* chunked or until the end: the status is all we want */
+    }
+    keep = keep && strcasestr(bytes, "\r\nconnection: close\r\n") == NULL;
+    blank[2] = '\r';
+    if (keep && line->in.len < (size_t)(blank - bytes) + 4 + (size_t)body) {
+        return false;
+    }
+    if (!keep) {
+        loop_close(&line->watch);
+    }
+    finish(line, status);
+    return true;
+}
+
+static void line_ready(struct watch *watch, uint32_t events)
+{
+    struct line *line = (struct line *)watch;
+    ssize_t count;
+
+    if (line->connecting) {
+        int cause = 0;
+        socklen_t len = sizeof(cause);
+
+        if (getsockopt(watch->fd, SOL_SOCKET, SO_ERROR, &cause, &len) != 0 || cause != 0) {
+            finish(line, 0);
+            return;
+        }
+        line->connecting = false;
+        loop_change(line->poster->loop, watch, EPOLLIN);
+        send_out(line);
+        return;
+    }
+    if ((events & EPOLLOUT) != 0) {
+        loop_change(line->poster->loop, watch, EPOLLIN);
+        send_out(line);
+        return;
+    }
+    count = recv(watch->fd, str_room(&line->in, ANSWER_BYTES), ANSWER_BYTES - 1, 0);
+    if (count < 0 && errno == EAGAIN) {
+        return;
+    }
+    if (count <= 0 || !line->busy) {
+        /* The other side ended an idle connection, or broke one whose answer we await. */
+        str_reset(&line->in);
+        if (line->busy) {
+            finish(line, 0);
+        } else {
+            loop_close(watch);
+        }
+        return;
+    }
+    line->in.len += (size_t)count;
+    line->in.bytes[line->in.len] = '\0';
+    if (!take_answer(line) && line->in.len > (size_t)4 * ANSWER_BYTES) {
+        finish(line, 0);
+    }
+}
+
+bool poster_open(struct poster *poster, const char *url, uint32_t connections, struct arena *arena,
+                 struct err *err)
+{
+    static const char scheme[] = "http://";
+    const char *host = url + sizeof(scheme) - 1;
+    const char *path;
+    char *address;
+
+    if (*url == '\0') {
+        return true;
+    }
+    if (strncmp(url, scheme, sizeof(scheme) - 1) != 0) {
+        return err_permanent(err, "bad_url", "'%.100s' does not begin with http://", url);
+    }
+    path = strchr(host, '/');
+    address = path == NULL ? arena_strdup(arena, host)
+                           : arena_strndup(arena, host, (size_t)(path - host));
+    poster->head = arena_printf(arena,
+                                "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: akka-http/10.2.10\r\n"
+                                "Content-Type: application/x-www-form-urlencoded\r\n"
+                                "Content-Length: ",
+                                path == NULL ? "/" : path, address);
+    if (strchr(address, ':') == NULL) {
+        address = arena_printf(arena, "%s:80", address);
+    }
+    if (!server_resolve(address, &poster->address, err)) {
+        return false;
+    }
+    poster->lines = arena_array(arena, connections, sizeof(struct line));
+    poster->idle = arena_array(arena, connections, sizeof(uint32_t));
+    poster->line_count = connections;
+    for (uint32_t i = 0; i < connections; i++) {
+        poster->lines[i] = (struct line){ .watch = { -1, line_ready }, .poster = poster };
+        poster->idle[poster->idle_count++] = connections - 1 - i;
+    }
+    return true;
+}
+
+void poster_pump(struct poster *poster)
+{
+    while (poster->idle_count > 0 && poster->loop->now_ms >= poster->paused_until_ms) {
+        uint32_t slot = poster->idle[poster->idle_count - 1];
+
+        str_reset(&poster->body);
+        if (!poster->next(poster->context, slot, &poster->body)) {
+            return;
+        }
+        poster->idle_count--;
+        start(&poster->lines[slot]);
+    }
+}
+
+void poster_tick(struct poster *poster)
+{
+    for (uint32_t i = 0; i < poster->line_count; i++) {
+        struct line *line = &poster->lines[i];
+
+        if (line->busy && poster->loop->now_ms >= line->deadline_ms) {
+            finish(line, 0);
+        }
+    }
+}
+
+bool poster_is_busy(const struct poster *poster)
+{
+    return poster->idle_count < poster->line_count;
+}
+
+void poster_break(struct poster *poster)
+{
+    for (uint32_t i = 0; i < poster->line_count; i++) {
+        struct line *line = &poster->lines[i];
+
+        if (line->busy) {
+            finish(line, 0);
+        } else {
+            loop_close(&line->watch);
+        }
+    }
+    poster->paused_until_ms = 0;
+}

@@ -1,0 +1,63 @@
+/*
+ * poster - posts forms to one URL over keep-alive connections
+ *
+ *     poster_open(&poster, "http://127.0.0.1:8080/hooks/x", 8, &err);
+ *     each turn of the loop:  poster_pump(&poster);   // calls next() for every idle connection
+ *                             poster_tick(&poster);   // now and then: time-outs
+ *
+ * One request at a time per connection; done() gets the HTTP status, or 0 when the connection
+ * broke, and the slot that next() was called with. After a broken connection the poster waits a
+ * little, so that a receiver that is down is not stormed.
+ *
+ * Own code instead of libcurl: this posts one constant request and reads a status, and its CPU is
+ * measured with the product's; README.md has the figures.
+ */
+#ifndef SIM_POSTER_H
+#define SIM_POSTER_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "loop.h"
+
+/* Appends a body and returns true, or returns false when there is nothing to post. */
+typedef bool (*poster_next_fn)(void *context, uint32_t slot, struct str *body);
+typedef void (*poster_done_fn)(void *context, uint32_t slot, int status);
+
+struct line;
+
+struct poster {
+    struct loop *loop;
+    poster_next_fn next;
+    poster_done_fn done;
+    void *context;
+    long timeout_ms;
+
+    struct sockaddr_in address;
+    const char *head; /* the request up to and with "Content-Length: " */
+    struct line *lines;
+    uint32_t line_count;
+    uint32_t *idle;
+    uint32_t idle_count;
+    int64_t paused_until_ms;
+    struct str body;
+};
+
+/* The arena must live as long as the poster. An empty URL makes a poster that never posts. */
+bool poster_open(struct poster *poster, const char *url, uint32_t connections, struct arena *arena,
+                 struct err *err) __attribute__((warn_unused_result));
+
+void poster_pump(struct poster *poster);
+void poster_tick(struct poster *poster);
+
+/* Is an answer awaited? Then poster_tick() wants to be called. */
+bool poster_is_busy(const struct poster *poster);
+
+/* Breaks every connection; done() is called for each request in flight. */
+void poster_break(struct poster *poster);
+
+#endif

@@ -1,0 +1,93 @@
+/*
+ * sim - the whole simulator: its parts and its counters
+ *
+ * main.c builds one; send.c, reports.c and control.c work on it. One thread, no locks.
+ */
+#ifndef SIM_SIM_H
+#define SIM_SIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "book.h"
+#include "faults.h"
+#include "loop.h"
+#include "poster.h"
+#include "reports.h"
+#include "server.h"
+#include "settings.h"
+#include "wheel.h"
+
+/* Accepted messages per this long; a second is ten of them. */
+#define SIM_BUCKET_MS 100
+#define SIM_BUCKETS_MAX (10 * 86400 * 7)
+
+#define SIM_STATUS_MAX 600
+
+struct stats {
+    uint64_t requests; /* to /version1 */
+    uint64_t accepted;
+    uint64_t refused[FAULT_COUNT];
+    uint64_t answers[SIM_STATUS_MAX]; /* by HTTP status */
+    uint64_t dropped;                 /* closed without an answer */
+    uint64_t parts;
+    int64_t first_accept_ms, last_accept_ms; /* wall clock */
+    int64_t first_mono_ms;
+    uint32_t bucket_count;
+    uint32_t *buckets;
+    int64_t cpu_at_reset_us;
+};
+
+/* An inbound SMS or opt-out on its way. */
+struct callback {
+    struct str body;
+    long attempts;
+};
+
+#define SIM_CALLBACKS_MAX 65536
+
+/* A ring; the callback in flight is the one before the first and keeps its place. */
+struct callback_queue {
+    struct poster poster;
+    struct callback *ring;
+    uint32_t first, count;
+    long retries;
+    uint64_t posted, answered, given_up;
+};
+
+struct sim {
+    struct settings settings;
+    struct log log;
+    struct arena *arena; /* the process's life */
+    struct arena *work;  /* one request */
+    struct loop loop;
+    struct wheel wheel;
+    struct faults faults;
+    struct book book;
+    struct server server;
+    struct reports reports;
+    struct callback_queue incoming, opt_outs;
+    struct stats stats;
+    int64_t balance_e4;
+    struct str reply;
+};
+
+/* The handler of every request: send.c and control.c below one table in main.c. */
+void send_messaging(struct sim *sim, struct conn *conn, struct request *request);
+void send_user(struct sim *sim, struct conn *conn, struct request *request);
+void control_handle(struct sim *sim, struct conn *conn, struct request *request);
+
+/* The posters of inbound SMS and opt-outs. */
+bool control_open(struct sim *sim, struct err *err) __attribute__((warn_unused_result));
+
+/* Back to the state at the start; the faults of the environment are in force again. */
+void control_reset(struct sim *sim);
+
+/* Answers and counts. */
+void sim_answer(struct sim *sim, struct conn *conn, const struct answer *answer);
+void sim_answer_text(struct sim *sim, struct conn *conn, int status, const char *text);
+
+#endif

@@ -2,7 +2,7 @@
  * arena - memory that lives as long as a unit of work
  *
  * A list of blocks, the newest first, cut from the front. What is large gets a block of its own
- * behind the newest, so that the newest is not abandoned half full. With ARENA_MALLOC everything
+ * in a second list, so that the newest is not abandoned half full. With ARENA_MALLOC everything
  * counts as large. Under AddressSanitizer all that is not handed out is poisoned, and a gap
  * lies behind each allocation.
  */
@@ -53,7 +53,8 @@ struct block {
 };
 
 struct arena {
-    struct block *newest;
+    struct block *newest; /* never NULL; the oldest survives a reset */
+    struct block *large;
     size_t limit;
     size_t used;
 };
@@ -76,10 +77,16 @@ static struct block *create_block(size_t size_bytes, struct block *next)
     return block;
 }
 
-static void destroy_block(struct block *block)
+/* Frees the blocks from the first up to last, which stays and is returned. */
+static struct block *destroy_until(struct block *block, const struct block *last)
 {
-    ASAN_UNPOISON_MEMORY_REGION(block->bytes, block->size);
-    free(block);
+    while (block != last) {
+        struct block *next = block->next;
+        ASAN_UNPOISON_MEMORY_REGION(block->bytes, block->size);
+        free(block);
+        block = next;
+    }
+    return block;
 }
 
 struct arena *arena_create(size_t limit_bytes)
@@ -99,11 +106,8 @@ void arena_destroy(struct arena *arena)
     if (arena == NULL) {
         return;
     }
-    while (arena->newest != NULL) {
-        struct block *next = arena->newest->next;
-        destroy_block(arena->newest);
-        arena->newest = next;
-    }
+    arena->newest = destroy_until(arena->newest, NULL);
+    arena->large = destroy_until(arena->large, NULL);
     free(arena);
 }
 
@@ -130,8 +134,8 @@ static char *take(struct arena *arena, size_t size_bytes, size_t align)
     size_t start = 0;
 
     if (size_bytes >= LARGE_BYTES) {
-        block = create_block(whole, arena->newest->next);
-        arena->newest->next = block;
+        block = create_block(whole, arena->large);
+        arena->large = block;
     } else {
         start = find_start(block, whole, align);
         if (start == block->size) {
@@ -224,25 +228,30 @@ static void spoil(struct block *block)
 
 void arena_reset(struct arena *arena)
 {
-    struct block *block = arena->newest;
+    struct block *oldest = arena->newest;
 
-    while (block->next != NULL) {
-        struct block *next = block->next;
-        destroy_block(block);
-        block = next;
+    while (oldest->next != NULL) {
+        oldest = oldest->next;
     }
-    spoil(block);
-    block->used = 0;
-    arena->newest = block;
+    arena->newest = destroy_until(arena->newest, oldest);
+    arena->large = destroy_until(arena->large, NULL);
+    spoil(oldest);
+    oldest->used = 0;
     arena->used = 0;
+}
+
+static void wipe(struct block *block)
+{
+    for (; block != NULL; block = block->next) {
+        ASAN_UNPOISON_MEMORY_REGION(block->bytes, block->size);
+        explicit_bzero(block->bytes, block->used);
+    }
 }
 
 void arena_wipe(struct arena *arena)
 {
-    for (struct block *block = arena->newest; block != NULL; block = block->next) {
-        ASAN_UNPOISON_MEMORY_REGION(block->bytes, block->size);
-        explicit_bzero(block->bytes, block->used);
-    }
+    wipe(arena->newest);
+    wipe(arena->large);
     arena_reset(arena);
 }
 

@@ -1,0 +1,30 @@
+/*
+ * intake - deliveries on their way from the consumer to the handler
+ *
+ *     intake_fill(&intake);                       // each turn, also while nothing is taken: this
+ *     if (intake_take(&intake, &delivery)) ...    // also answers the broker's heartbeats
+ *
+ * A delivery of an earlier queue in the list is taken first, however long another waits.
+ */
+#ifndef STAGE_INTAKE_H
+#define STAGE_INTAKE_H
+
+#include "stage/core.h"
+
+struct intake {
+    struct broker_consumer *consumer;
+    struct broker_delivery *waiting; /* in order of arrival */
+    size_t count, size;
+};
+
+void intake_init(struct intake *intake, struct broker_consumer *consumer, size_t size,
+                 struct arena *arena);
+void intake_fini(struct intake *intake);
+
+void intake_fill(struct intake *intake);
+bool intake_take(struct intake *intake, struct broker_delivery *out_delivery);
+
+/* What poll() should wait for; -1 while there is no room or no connection. */
+int intake_fd(const struct intake *intake);
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * outcome - the one line and the one count that each message leaves behind
+ *
+ * The same keys in the same order for every stage, so that dashboards and grep can rely on them.
+ */
+#ifndef STAGE_OUTCOME_H
+#define STAGE_OUTCOME_H
+
+#include "stage/core.h"
+
+struct flight;
+
+/* A settled message: done, to be retried, or parked. */
+void outcome_log(const struct stage *stage, const struct flight *flight);
+
+/* An output the broker sent back: unroutable is a defect of the topology, full is backpressure. */
+void outcome_log_refused(struct stage *stage, const struct output *out, bool unroutable,
+                         int64_t wait_ms);
+
+#endif

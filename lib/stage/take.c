@@ -1,0 +1,142 @@
+/*
+ * take - one message: decoded, handled, and its consequences launched
+ *
+ * While the database is away the message stays in hand and its attempts are not spent; told to
+ * stop meanwhile, the worker gives it back to the queue.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "stage/worker.h"
+
+/* Calls of the handler that the database may leave undecided before the message waits a while. */
+#define UNDECIDED_LIMIT 5
+#define UNDECIDED_PAUSE_MS 20
+
+static void set_reason(struct flight *flight, const char *why, const char *detail)
+{
+    flight->why = why;
+    snprintf(flight->detail, sizeof flight->detail, "%s", detail);
+}
+
+static void park(struct worker *worker, struct flight *flight, const char *verdict)
+{
+    flight->verdict = STAGE_REJECT;
+    flight->parked = true;
+    output_park(worker->stage, &flight->envelope, &flight->outputs, verdict, flight->why,
+                flight->detail);
+}
+
+static void retry(struct worker *worker, struct flight *flight)
+{
+    const unsigned attempt = flight->envelope.in.attempt;
+
+    flight->verdict = STAGE_RETRY;
+    if (attempt >= (unsigned long)worker->stage->settings->attempts) {
+        char last[sizeof flight->detail];
+        snprintf(last, sizeof last, "%s: %.150s", flight->why, flight->detail);
+        set_reason(flight, "attempts_exhausted", last);
+        park(worker, flight, verdict_word(STAGE_RETRY));
+        return;
+    }
+    flight->delay_s = retry_delay_s(attempt);
+    output_retry(worker->stage, &flight->envelope, &flight->outputs, flight->why, flight->delay_s);
+}
+
+/* Calls the handler until the database lets it decide. False when told to stop before that. */
+static bool handle(struct worker *worker, struct flight *flight, struct handled *handled)
+{
+    struct stage *stage = worker->stage;
+
+    for (unsigned tries = 1;; tries++) {
+        handle_message(stage, &flight->envelope.in, &flight->outputs, handled);
+        flight->handle_us += handled->handle_us;
+        flight->commit_us += handled->commit_us;
+        if (!handled->undecided || tries == UNDECIDED_LIMIT) {
+            return true;
+        }
+        if (db_is_down(stage->db)) {
+            if (!worker_reconnect(worker)) {
+                return false;
+            }
+        } else if (!worker_wait(worker, tries * UNDECIDED_PAUSE_MS)) {
+            return false;
+        }
+    }
+}
+
+static void attach_log(struct worker *worker, struct flight *flight)
+{
+    const struct message *in = &flight->envelope.in;
+    char trace[LOG_CONTEXT_BYTES];
+
+    snprintf(trace, sizeof trace, "%.32s", in->trace + strlen("00-"));
+    log_context(&worker->stage->log, "msg", in->id);
+    log_context(&worker->stage->log, "trace", trace);
+    flight->log = worker->stage->log;
+}
+
+static void detach_log(struct worker *worker)
+{
+    log_context(&worker->stage->log, "msg", NULL);
+    log_context(&worker->stage->log, "trace", NULL);
+}
+
+/* Fills the flight with what is to be published; false to give the message back. */
+static bool decide(struct worker *worker, struct flight *flight)
+{
+    struct stage *stage = worker->stage;
+    const int queue = flight->delivery.queue;
+    struct handled handled;
+    const char *fault;
+
+    const bool fit = envelope_read(stage, &flight->delivery, worker->lanes.queues[queue],
+                                   worker->lanes.lanes[queue], flight->arena, &flight->envelope,
+                                   &fault, flight->detail);
+    attach_log(worker, flight);
+    flight->queued_ms = clock_now_ms() - flight->envelope.in.born_ms;
+    if (!fit) {
+        flight->why = fault;
+        park(worker, flight, verdict_word(STAGE_REJECT));
+        return true;
+    }
+    if (!handle(worker, flight, &handled)) {
+        return false;
+    }
+    if (handled.verdict != STAGE_DONE) {
+        set_reason(flight, handled.why, handled.detail);
+    }
+    switch (handled.verdict) {
+    case STAGE_DONE:
+        flight->verdict = STAGE_DONE;
+        return true;
+    case STAGE_RETRY:
+        if (signals_stop_asked()) {
+            return false; /* a handler that was told to stop waiting spends no attempt */
+        }
+        retry(worker, flight);
+        return true;
+    case STAGE_REJECT:
+        if (handled.undecided) { /* the database's doing, not the message's */
+            retry(worker, flight);
+        } else {
+            park(worker, flight, verdict_word(STAGE_REJECT));
+        }
+        return true;
+    }
+    return false;
+}
+
+void worker_take(struct worker *worker, const struct broker_delivery *delivery)
+{
+    struct flight *flight = flights_take(&worker->flights, delivery);
+
+    stage_crash_point("after_receive");
+    if (decide(worker, flight)) {
+        flight_launch(&worker->flights, flight);
+    } else {
+        flight_requeue(&worker->flights, flight);
+    }
+    detach_log(worker);
+}

@@ -97,10 +97,10 @@ enum at_class {
 struct at_verdict {
     enum at_request_state state;
     const char *why;       /* static snake_case; "ok" */
-    char detail[200];      /* the provider's words, printable, cut */
+    char detail[200];      /* the provider's words, printable, cut, long numbers masked */
     int status;            /* HTTP; 0 without an answer */
     int64_t retry_after_s; /* -1 when absent */
-    size_t unasked;        /* recipients in the reply that were not asked for */
+    size_t unasked;        /* recipients in the reply not asked for, or named again */
 };
 
 struct at_outcome {
@@ -117,7 +117,8 @@ struct at_outcome {
 /*
  * Reads the reply to an at_request() of these numbers. out_outcomes has n elements. When the state
  * is not AT_REQUEST_OK all outcomes are alike: AT_RETRY (NOT_SENT, THROTTLED), AT_HOLD_ACCOUNT
- * (REFUSED, UNAUTHORISED, MALFORMED) or AT_DOUBT (UNKNOWN).
+ * (REFUSED, UNAUTHORISED, MALFORMED) or AT_DOUBT (UNKNOWN); REFUSED for the hour of the day
+ * (DoNotDisturbRejection) is AT_HOLD_WINDOW.
  */
 void at_read(const struct http_reply *reply, const int64_t *msisdns, size_t n,
              struct at_outcome *out_outcomes, struct at_verdict *out_whole, struct arena *arena);

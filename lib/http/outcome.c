@@ -80,6 +80,11 @@ const char *http_outcome_what(int code, bool bytes_sent)
     return bytes_sent ? row->late : row->early;
 }
 
+int http_outcome_codes(void)
+{
+    return (int)CURL_LAST;
+}
+
 enum http_sent http_outcome(int code, bool bytes_sent, const char *detail, struct err *err)
 {
     const struct row *row = find_row(code);

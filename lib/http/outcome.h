@@ -16,6 +16,9 @@
 /* The stable word for a CURLcode ("http_timeout"); never NULL, whatever the code. */
 const char *http_outcome_what(int code, bool bytes_sent);
 
+/* One more than the highest code of this libcurl. */
+int http_outcome_codes(void);
+
 /* Classifies a failed call and fills err; detail is libcurl's text. */
 enum http_sent http_outcome(int code, bool bytes_sent, const char *detail, struct err *err);
 

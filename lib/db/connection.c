@@ -44,7 +44,7 @@ static int first_line(const char *message)
     return (int)strcspn(message, "\n");
 }
 
-bool link_up(const struct db *db, struct err *err)
+bool pg_link_up(const struct db *db, struct err *err)
 {
     if (db->conn == NULL) {
         return err_temporary(err, "pg_connection_lost", "no connection to the database");
@@ -52,32 +52,32 @@ bool link_up(const struct db *db, struct err *err)
     return true;
 }
 
-void link_drop(struct db *db)
+void pg_link_drop(struct db *db)
 {
     PQfinish(db->conn);
     db->conn = NULL;
     db->copying = false;
     str_reset(&db->copy);
-    forget_prepared(db);
+    pg_forget_prepared(db);
 }
 
-bool link_lost(struct db *db, struct err *err)
+bool pg_link_lost(struct db *db, struct err *err)
 {
     const char *message = PQerrorMessage(db->conn);
 
     err_temporary(err, "pg_connection_lost", "%.*s", first_line(message), message);
-    link_drop(db);
+    pg_link_drop(db);
     return false;
 }
 
 static bool link_timed_out(struct db *db, struct err *err)
 {
     err_temporary(err, "pg_no_answer", "the database did not answer in time");
-    link_drop(db);
+    pg_link_drop(db);
     return false;
 }
 
-int64_t link_deadline(const struct db *db)
+int64_t pg_link_deadline(const struct db *db)
 {
     return clock_mono_ms() + db->timeout_ms + GRACE_MS;
 }
@@ -104,7 +104,7 @@ static bool await_socket(PGconn *conn, short events, int64_t deadline_ms)
     }
 }
 
-bool link_flush(struct db *db, int64_t deadline_ms, struct err *err)
+bool pg_link_flush(struct db *db, int64_t deadline_ms, struct err *err)
 {
     for (;;) {
         int left = PQflush(db->conn);
@@ -113,21 +113,21 @@ bool link_flush(struct db *db, int64_t deadline_ms, struct err *err)
             return true;
         }
         if (left < 0) {
-            return link_lost(db, err);
+            return pg_link_lost(db, err);
         }
         if (!await_socket(db->conn, POLLIN | POLLOUT, deadline_ms)) {
             return link_timed_out(db, err);
         }
         /* A server that is busy answering does not read: take what it says. */
         if (PQconsumeInput(db->conn) == 0) {
-            return link_lost(db, err);
+            return pg_link_lost(db, err);
         }
     }
 }
 
-bool link_next(struct db *db, int64_t deadline_ms, PGresult **out_result, struct err *err)
+bool pg_link_next(struct db *db, int64_t deadline_ms, PGresult **out_result, struct err *err)
 {
-    if (!link_flush(db, deadline_ms, err)) {
+    if (!pg_link_flush(db, deadline_ms, err)) {
         return false;
     }
     while (PQisBusy(db->conn)) {
@@ -135,7 +135,7 @@ bool link_next(struct db *db, int64_t deadline_ms, PGresult **out_result, struct
             return link_timed_out(db, err);
         }
         if (PQconsumeInput(db->conn) == 0) {
-            return link_lost(db, err);
+            return pg_link_lost(db, err);
         }
     }
     *out_result = PQgetResult(db->conn);
@@ -220,11 +220,11 @@ static bool connect_with(struct db *db, const PQconninfoOption *given, struct er
     }
     PQsetNoticeReceiver(db->conn, ignore_notice, NULL);
     if (!finish_connecting(db->conn, err)) {
-        link_drop(db);
+        pg_link_drop(db);
         return false;
     }
     if (PQsetnonblocking(db->conn, 1) != 0) {
-        return link_lost(db, err);
+        return pg_link_lost(db, err);
     }
     return true;
 }
@@ -235,7 +235,7 @@ bool db_reconnect(struct db *db, struct err *err)
     PQconninfoOption *given = PQconninfoParse(db->url, NULL);
     bool ok;
 
-    link_drop(db);
+    pg_link_drop(db);
     if (given == NULL) {
         return err_permanent(err, "pg_bad_url", "not a PostgreSQL connection string");
     }
@@ -267,7 +267,7 @@ void db_close(struct db *db)
     if (db == NULL) {
         return;
     }
-    link_drop(db);
+    pg_link_drop(db);
     free(db->prepared);
     str_free(&db->params);
     str_free(&db->copy);
@@ -298,7 +298,7 @@ bool db_set_timeout(struct db *db, int64_t timeout_ms, struct err *err)
     }
     snprintf(sql, sizeof(sql), "SET statement_timeout = %lld", (long long)timeout_ms);
     db->timeout_ms = timeout_ms; /* a reconnect starts with it, too */
-    if (!run_text(db, "set_timeout", sql, err)) {
+    if (!pg_run_text(db, "set_timeout", sql, err)) {
         db->timeout_ms = before_ms;
         return false;
     }

@@ -18,19 +18,19 @@ static const char trailer[2] = "\377\377";
 
 bool db_copy_begin(struct db *db, const char *sql, struct err *err)
 {
-    int64_t deadline_ms = link_deadline(db);
+    int64_t deadline_ms = pg_link_deadline(db);
     PGresult *result;
 
-    if (!link_up(db, err)) {
+    if (!pg_link_up(db, err)) {
         return false;
     }
     if (!db_in_transaction(db) || db->copying) {
         panic("COPY outside of a transaction or inside another COPY");
     }
     if (PQsendQuery(db->conn, sql) == 0) {
-        return link_lost(db, err);
+        return pg_link_lost(db, err);
     }
-    if (!link_next(db, deadline_ms, &result, err)) {
+    if (!pg_link_next(db, deadline_ms, &result, err)) {
         return false;
     }
     if (PQresultStatus(result) != PGRES_COPY_IN) {
@@ -40,9 +40,9 @@ bool db_copy_begin(struct db *db, const char *sql, struct err *err)
         if (!failed) {
             panic("not a COPY FROM STDIN: %s", sql);
         }
-        raise_result(db, "copy", result, err);
+        pg_raise_result(db, "copy", result, err);
         PQclear(result);
-        (void)(db->conn != NULL && await_answer(db, "copy", NULL, &ignored));
+        (void)(db->conn != NULL && pg_await_answer(db, "copy", NULL, &ignored));
         return false;
     }
     if (PQbinaryTuples(result) != 1) {
@@ -58,15 +58,15 @@ bool db_copy_begin(struct db *db, const char *sql, struct err *err)
 /* Hands what gathered to libpq and that to the socket. */
 static bool send_piece(struct db *db, struct err *err)
 {
-    int64_t deadline_ms = link_deadline(db);
+    int64_t deadline_ms = pg_link_deadline(db);
 
     for (;;) {
         int taken = PQputCopyData(db->conn, db->copy.bytes, (int)db->copy.len);
 
         if (taken < 0) {
-            return link_lost(db, err);
+            return pg_link_lost(db, err);
         }
-        if (!link_flush(db, deadline_ms, err)) {
+        if (!pg_link_flush(db, deadline_ms, err)) {
             return false;
         }
         if (taken == 1) {
@@ -88,7 +88,7 @@ bool db_copy_row(struct db *db, const struct db_value *values, int count, struct
     uint16_t fields = htobe16((uint16_t)count);
     bool mismatch;
 
-    if (!link_up(db, err)) {
+    if (!pg_link_up(db, err)) {
         return false;
     }
     if (!db->copying) {
@@ -102,7 +102,7 @@ bool db_copy_row(struct db *db, const struct db_value *values, int count, struct
         if (values[i].type == DB_NULL) {
             continue;
         }
-        if (!value_encode(&db->copy, &values[i], 0, &mismatch, err)) {
+        if (!pg_value_encode(&db->copy, &values[i], 0, &mismatch, err)) {
             return false;
         }
         patch4(db->copy.bytes + at, db->copy.len - at - 4);
@@ -114,7 +114,7 @@ bool db_copy_end(struct db *db, int64_t *out_rows, struct err *err)
 {
     PGresult *result = NULL;
 
-    if (!link_up(db, err)) {
+    if (!pg_link_up(db, err)) {
         return false;
     }
     if (!db->copying) {
@@ -126,13 +126,13 @@ bool db_copy_end(struct db *db, int64_t *out_rows, struct err *err)
     }
     db->copying = false;
     if (PQputCopyEnd(db->conn, NULL) != 1) {
-        return link_lost(db, err);
+        return pg_link_lost(db, err);
     }
-    if (!await_answer(db, "copy", &result, err)) {
+    if (!pg_await_answer(db, "copy", &result, err)) {
         return false;
     }
     if (out_rows != NULL) {
-        *out_rows = touched_rows(result);
+        *out_rows = pg_touched_rows(result);
     }
     PQclear(result);
     return true;

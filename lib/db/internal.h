@@ -80,38 +80,38 @@ struct db_result {
 /* connection.c */
 
 /* False, temporary, when the connection is down. */
-bool link_up(const struct db *db, struct err *err);
+bool pg_link_up(const struct db *db, struct err *err);
 
 /* Gives the connection up; the error says why. For all failures after which its state is unsure. */
-void link_drop(struct db *db);
+void pg_link_drop(struct db *db);
 
 /* When an answer to something sent now must be there, on the monotonic clock. */
-int64_t link_deadline(const struct db *db);
+int64_t pg_link_deadline(const struct db *db);
 
 /* Sends what libpq holds back. On failure the connection is down. */
-bool link_flush(struct db *db, int64_t deadline_ms, struct err *err);
+bool pg_link_flush(struct db *db, int64_t deadline_ms, struct err *err);
 
 /* The next result, NULL after the last. On failure the connection is down. */
-bool link_next(struct db *db, int64_t deadline_ms, PGresult **out_result, struct err *err);
+bool pg_link_next(struct db *db, int64_t deadline_ms, PGresult **out_result, struct err *err);
 
 /* Raises "lost": libpq's last words about the connection, which is given up. */
-bool link_lost(struct db *db, struct err *err);
+bool pg_link_lost(struct db *db, struct err *err);
 
 /* statement.c */
 
 /* Waits for all results of what was sent and keeps the last; false with the first error. */
-bool await_answer(struct db *db, const char *name, PGresult **out_result, struct err *err);
+bool pg_await_answer(struct db *db, const char *name, PGresult **out_result, struct err *err);
 
 /* Sends one or more commands as text and waits. */
-bool run_text(struct db *db, const char *name, const char *sql, struct err *err);
+bool pg_run_text(struct db *db, const char *name, const char *sql, struct err *err);
 
 /* Turns an error result into err; gives the connection up when the server did. */
-bool raise_result(struct db *db, const char *name, const PGresult *result, struct err *err);
+bool pg_raise_result(struct db *db, const char *name, const PGresult *result, struct err *err);
 
-void forget_prepared(struct db *db);
+void pg_forget_prepared(struct db *db);
 
 /* The number of rows a command touched. */
-int64_t touched_rows(PGresult *result);
+int64_t pg_touched_rows(PGresult *result);
 
 /* value.c */
 
@@ -120,10 +120,10 @@ int64_t touched_rows(PGresult *result);
  * expects, or 0 for the value's own. False when a number does not fit the wanted type, or, with
  * *out_mismatch set, when the types do not go together at all.
  */
-bool value_encode(struct str *out, const struct db_value *value, Oid wanted, bool *out_mismatch,
-                  struct err *err);
+bool pg_value_encode(struct str *out, const struct db_value *value, Oid wanted, bool *out_mismatch,
+                     struct err *err);
 
-const char *value_type_name(enum db_type type);
+const char *pg_value_type_name(enum db_type type);
 
 /* sqlstate.c */
 
@@ -134,9 +134,9 @@ struct sqlstate {
 };
 
 /* The row of a code, of its class ("08000" for "08xyz"), or the general one. Never NULL. */
-const struct sqlstate *sqlstate_find(const char *code);
+const struct sqlstate *pg_sqlstate_find(const char *code);
 
 /* All rows, sorted by code; for the test that walks them. */
-const struct sqlstate *sqlstate_table(size_t *out_count);
+const struct sqlstate *pg_sqlstate_table(size_t *out_count);
 
 #endif

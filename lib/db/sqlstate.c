@@ -107,7 +107,7 @@ static const struct sqlstate *find(const char *code)
     return bsearch(code, table, sizeof(table) / sizeof(*table), sizeof(*table), compare);
 }
 
-const struct sqlstate *sqlstate_find(const char *code)
+const struct sqlstate *pg_sqlstate_find(const char *code)
 {
     const struct sqlstate *row = find(code);
     char class[6] = "00000";
@@ -119,7 +119,7 @@ const struct sqlstate *sqlstate_find(const char *code)
     return row != NULL ? row : &other;
 }
 
-const struct sqlstate *sqlstate_table(size_t *out_count)
+const struct sqlstate *pg_sqlstate_table(size_t *out_count)
 {
     *out_count = sizeof(table) / sizeof(*table);
     return table;

@@ -46,15 +46,15 @@ static bool is_stale_plan(const PGresult *result)
            strcmp(field(result, PG_DIAG_SOURCE_FUNCTION), "RevalidateCachedQuery") == 0;
 }
 
-bool raise_result(struct db *db, const char *name, const PGresult *result, struct err *err)
+bool pg_raise_result(struct db *db, const char *name, const PGresult *result, struct err *err)
 {
     const char *code = field(result, PG_DIAG_SQLSTATE);
     const char *severity = field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-    const struct sqlstate *row = sqlstate_find(code);
+    const struct sqlstate *row = pg_sqlstate_find(code);
 
     snprintf(db->constraint, sizeof(db->constraint), "%s", field(result, PG_DIAG_CONSTRAINT_NAME));
     if (*code == '\0') {
-        return link_lost(db, err); /* made by libpq itself: the connection broke */
+        return pg_link_lost(db, err); /* made by libpq itself: the connection broke */
     }
     if (is_stale_plan(result)) {
         return err_temporary(err, "pg_plan_changed", "%s: prepared before the table changed", name);
@@ -62,7 +62,7 @@ bool raise_result(struct db *db, const char *name, const PGresult *result, struc
     /* The primary message names things; the detail may quote a row. */
     raise_as(err, row->kind, row->what, name, field(result, PG_DIAG_MESSAGE_PRIMARY));
     if (strcmp(severity, "FATAL") == 0 || strcmp(severity, "PANIC") == 0) {
-        link_drop(db);
+        pg_link_drop(db);
     }
     return false;
 }
@@ -77,7 +77,7 @@ static bool refuse_copy(struct db *db, const char *name, ExecStatusType status, 
 {
     err_permanent(err, "pg_unexpected_copy", "%s: COPY has calls of its own", name);
     if (status != PGRES_COPY_IN || PQputCopyEnd(db->conn, "not expected") != 1) {
-        link_drop(db);
+        pg_link_drop(db);
     }
     return false;
 }
@@ -93,7 +93,7 @@ static bool take_result(struct db *db, const char *name, PGresult *result, PGres
         return refuse_copy(db, name, status, err);
     }
     if (status == PGRES_FATAL_ERROR || status == PGRES_BAD_RESPONSE) {
-        raise_result(db, name, result, err);
+        pg_raise_result(db, name, result, err);
         PQclear(result);
         return false;
     }
@@ -102,9 +102,9 @@ static bool take_result(struct db *db, const char *name, PGresult *result, PGres
     return true;
 }
 
-bool await_answer(struct db *db, const char *name, PGresult **out_result, struct err *err)
+bool pg_await_answer(struct db *db, const char *name, PGresult **out_result, struct err *err)
 {
-    int64_t deadline_ms = link_deadline(db);
+    int64_t deadline_ms = pg_link_deadline(db);
     PGresult *kept = NULL;
     PGresult *result;
     struct err later;
@@ -114,7 +114,7 @@ bool await_answer(struct db *db, const char *name, PGresult **out_result, struct
     while (db->conn != NULL) {
         struct err *to = ok ? err : &later;
 
-        if (!link_next(db, deadline_ms, &result, to)) {
+        if (!pg_link_next(db, deadline_ms, &result, to)) {
             ok = false;
             break;
         }
@@ -133,23 +133,23 @@ bool await_answer(struct db *db, const char *name, PGresult **out_result, struct
     return ok;
 }
 
-bool run_text(struct db *db, const char *name, const char *sql, struct err *err)
+bool pg_run_text(struct db *db, const char *name, const char *sql, struct err *err)
 {
-    if (!link_up(db, err)) {
+    if (!pg_link_up(db, err)) {
         return false;
     }
     if (PQsendQuery(db->conn, sql) == 0) {
-        return link_lost(db, err);
+        return pg_link_lost(db, err);
     }
-    return await_answer(db, name, NULL, err);
+    return pg_await_answer(db, name, NULL, err);
 }
 
 bool db_script(struct db *db, const char *sql, struct err *err)
 {
-    return run_text(db, "script", sql, err);
+    return pg_run_text(db, "script", sql, err);
 }
 
-int64_t touched_rows(PGresult *result)
+int64_t pg_touched_rows(PGresult *result)
 {
     int64_t rows = 0;
 
@@ -190,7 +190,7 @@ static void grow_prepared(struct db *db)
     free(old);
 }
 
-void forget_prepared(struct db *db)
+void pg_forget_prepared(struct db *db)
 {
     for (size_t i = 0; i < db->prepared_size; i++) {
         free(db->prepared[i]);
@@ -211,9 +211,9 @@ static bool describe(struct db *db, struct prepared *prepared, const char *name,
     PGresult *result = NULL;
 
     if (PQsendDescribePrepared(db->conn, name) == 0) {
-        return link_lost(db, err);
+        return pg_link_lost(db, err);
     }
-    if (!await_answer(db, statement->name, &result, err)) {
+    if (!pg_await_answer(db, statement->name, &result, err)) {
         return false;
     }
     if (PQnparams(result) != statement->params) {
@@ -234,9 +234,9 @@ static bool prepare(struct db *db, struct prepared *prepared, struct err *err)
 
     server_name(prepared, name);
     if (PQsendPrepare(db->conn, name, statement->sql, 0, NULL) == 0) {
-        return link_lost(db, err);
+        return pg_link_lost(db, err);
     }
-    return await_answer(db, statement->name, NULL, err) && describe(db, prepared, name, err);
+    return pg_await_answer(db, statement->name, NULL, err) && describe(db, prepared, name, err);
 }
 
 /* The prepared form of a statement, made on first use. */
@@ -287,10 +287,10 @@ static bool encode_params(struct db *db, const struct prepared *prepared,
     str_reset(&db->params);
     for (int i = 0; i < statement->params; i++) {
         starts[i] = db->params.len;
-        if (!value_encode(&db->params, &values[i], prepared->types[i], &mismatch, err)) {
+        if (!pg_value_encode(&db->params, &values[i], prepared->types[i], &mismatch, err)) {
             if (mismatch) {
                 panic("statement %s: parameter $%d is of type %u, given %s", statement->name, i + 1,
-                      prepared->types[i], value_type_name(values[i].type));
+                      prepared->types[i], pg_value_type_name(values[i].type));
             }
             return false;
         }
@@ -320,7 +320,7 @@ static bool send_prepared(struct db *db, const struct prepared *prepared,
     server_name(prepared, name);
     if (PQsendQueryPrepared(db->conn, name, prepared->statement->params, params.values,
                             params.lengths, params.formats, FORMAT_BINARY) == 0) {
-        return link_lost(db, err);
+        return pg_link_lost(db, err);
     }
     return true;
 }
@@ -330,7 +330,7 @@ static bool execute(struct db *db, const struct db_statement *statement,
 {
     const struct prepared *prepared;
 
-    if (!link_up(db, err)) {
+    if (!pg_link_up(db, err)) {
         return false;
     }
     if (db->copying) {
@@ -340,12 +340,12 @@ static bool execute(struct db *db, const struct db_statement *statement,
         !send_prepared(db, prepared, values, err)) {
         return false;
     }
-    if (await_answer(db, statement->name, out_result, err)) {
+    if (pg_await_answer(db, statement->name, out_result, err)) {
         return true;
     }
     if (strcmp(err->what, "pg_plan_changed") == 0 ||
         strcmp(err->what, "pg_invalid_sql_statement_name") == 0) {
-        forget_prepared(db); /* prepared anew at the next try */
+        pg_forget_prepared(db); /* prepared anew at the next try */
     }
     return false;
 }
@@ -359,7 +359,7 @@ bool db_run(struct db *db, const struct db_statement *statement, const struct db
         return false;
     }
     if (out_rows != NULL) {
-        *out_rows = touched_rows(result);
+        *out_rows = pg_touched_rows(result);
     }
     PQclear(result);
     return true;

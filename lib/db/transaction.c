@@ -23,7 +23,7 @@ bool db_begin(struct db *db, struct err *err)
     if (db_in_transaction(db)) {
         panic("a transaction inside a transaction");
     }
-    return run_text(db, "begin", "BEGIN", err);
+    return pg_run_text(db, "begin", "BEGIN", err);
 }
 
 /* Once COMMIT has been sent, only the server's word says whether it happened. */
@@ -32,7 +32,7 @@ static bool await_commit(struct db *db, struct err *err)
     PGresult *result = NULL;
     bool rolled_back;
 
-    if (!await_answer(db, "commit", &result, err)) {
+    if (!pg_await_answer(db, "commit", &result, err)) {
         if (db->conn == NULL) {
             char why[sizeof(err->detail)];
 
@@ -52,7 +52,7 @@ static bool await_commit(struct db *db, struct err *err)
 
 bool db_commit(struct db *db, struct err *err)
 {
-    if (!link_up(db, err)) {
+    if (!pg_link_up(db, err)) {
         return false;
     }
     if (!db_in_transaction(db)) {
@@ -62,7 +62,7 @@ bool db_commit(struct db *db, struct err *err)
         panic("commit inside a COPY");
     }
     if (PQsendQuery(db->conn, "COMMIT") == 0) {
-        return link_lost(db, err);
+        return pg_link_lost(db, err);
     }
     return await_commit(db, err);
 }
@@ -77,13 +77,13 @@ static void undo(struct db *db, const char *sql)
         db->copying = false;
         str_reset(&db->copy);
         if (PQputCopyEnd(db->conn, "rolled back") != 1) {
-            link_drop(db);
+            pg_link_drop(db);
             return;
         }
-        (void)await_answer(db, "copy", NULL, &err); /* fails by design */
+        (void)pg_await_answer(db, "copy", NULL, &err); /* fails by design */
     }
-    if (db->conn != NULL && !run_text(db, "rollback", sql, &err)) {
-        link_drop(db);
+    if (db->conn != NULL && !pg_run_text(db, "rollback", sql, &err)) {
+        pg_link_drop(db);
     }
 }
 
@@ -96,13 +96,13 @@ void db_rollback(struct db *db)
 
 bool db_savepoint(struct db *db, struct err *err)
 {
-    if (!link_up(db, err)) {
+    if (!pg_link_up(db, err)) {
         return false;
     }
     if (!db_in_transaction(db)) {
         panic("a savepoint outside of a transaction");
     }
-    return run_text(db, "savepoint", SAVEPOINT, err);
+    return pg_run_text(db, "savepoint", SAVEPOINT, err);
 }
 
 void db_savepoint_rollback(struct db *db)
@@ -114,5 +114,5 @@ void db_savepoint_rollback(struct db *db)
 
 bool db_savepoint_release(struct db *db, struct err *err)
 {
-    return run_text(db, "savepoint_release", SAVEPOINT_RELEASE, err);
+    return pg_run_text(db, "savepoint_release", SAVEPOINT_RELEASE, err);
 }

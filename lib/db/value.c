@@ -23,7 +23,7 @@ struct db_value db_text(const char *text)
     return (struct db_value){ .type = DB_TEXT, .count = strlen(text), .data = text };
 }
 
-const char *value_type_name(enum db_type type)
+const char *pg_value_type_name(enum db_type type)
 {
     static const char *const names[] = {
         [DB_NULL] = "null",           [DB_INT2] = "int2",        [DB_INT4] = "int4",
@@ -253,8 +253,8 @@ static bool goes_as(enum db_type type, Oid wanted)
     return false;
 }
 
-bool value_encode(struct str *out, const struct db_value *value, Oid wanted, bool *out_mismatch,
-                  struct err *err)
+bool pg_value_encode(struct str *out, const struct db_value *value, Oid wanted, bool *out_mismatch,
+                     struct err *err)
 {
     if (wanted == 0) {
         wanted = own_type(value->type);

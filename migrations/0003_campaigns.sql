@@ -47,8 +47,6 @@ CREATE TABLE campaigns (
     -- how far it is cut
     next_seq int NOT NULL DEFAULT 1,
     next_batch int NOT NULL DEFAULT 1,
-    batches_open int NOT NULL DEFAULT 0,     -- cut and not yet done with sending
-    batches_unsettled int NOT NULL DEFAULT 0, -- cut, and some recipient of it not in a final state
     created_at timestamptz NOT NULL DEFAULT now(),
     rendered_at timestamptz,
     reserved_at timestamptz,
@@ -58,7 +56,8 @@ CREATE TABLE campaigns (
     CONSTRAINT campaigns_reference_key UNIQUE (account_id, reference)
 ) WITH (fillfactor = 50);
 CREATE INDEX campaigns_by_account ON campaigns (account_id, id DESC);
-CREATE INDEX campaigns_due ON campaigns (scheduled_at) WHERE scheduled_at IS NOT NULL;
+CREATE INDEX campaigns_moving ON campaigns (id)
+    WHERE status IN ('receiving', 'insufficient_tokens', 'scheduled', 'sending', 'paused', 'cancelling', 'sent');
 COMMENT ON TABLE campaigns IS 'One row per campaign or message: its definition, its status and the sums of what arrived.';
 
 CREATE TABLE campaign_chunks (
@@ -83,6 +82,7 @@ CREATE TABLE recipients (
     campaign_id bigint NOT NULL,
     msisdn bigint NOT NULL,
     seq int NOT NULL,                        -- row number of the input, from 1
+    batch int,                               -- the batch it was sent or given up in
     cost_e4 int,                             -- ten-thousandths of the currency unit
     network int,                             -- MCC and MNC
     state smallint NOT NULL DEFAULT 0,
@@ -113,6 +113,7 @@ CREATE TABLE batches (
     claim bigint,                            -- who claimed: a random token per worker and pass
     done_at timestamptz,                     -- nothing of it is left to send
     settled_at timestamptz,                  -- every recipient of it is in a final state
+    waiting boolean NOT NULL DEFAULT false,  -- set aside while the campaign is paused
     in_flight int NOT NULL DEFAULT 0,        -- claimed and without outcome
     sent int NOT NULL DEFAULT 0,
     delivered int NOT NULL DEFAULT 0,
@@ -123,13 +124,15 @@ CREATE TABLE batches (
     captured int NOT NULL DEFAULT 0,         -- tokens
     released int NOT NULL DEFAULT 0,
     cost_e4 bigint NOT NULL DEFAULT 0,
-    paced_at timestamptz,
-    started_at timestamptz,
+    started_at timestamptz,                  -- first claim
     CONSTRAINT batches_pkey PRIMARY KEY (campaign_id, batch),
     CONSTRAINT batches_claims CHECK (first_seq - 1 <= recorded_seq AND recorded_seq <= claimed_seq AND claimed_seq <= last_seq)
 ) WITH (fillfactor = 30);
 CREATE UNIQUE INDEX batches_by_seq ON batches (campaign_id, first_seq);
 CREATE INDEX batches_by_origin ON batches (campaign_id, origin);
+CREATE INDEX batches_open ON batches (campaign_id) WHERE done_at IS NULL;
+CREATE INDEX batches_unsettled ON batches (campaign_id) WHERE settled_at IS NULL;
+CREATE INDEX batches_in_doubt ON batches (campaign_id) WHERE in_doubt > 0;
 COMMENT ON TABLE batches IS 'A range of rows on its way to the provider: how far it is claimed and recorded, and the counts of its outcomes. '
     'The counters live here, not in campaigns, so that workers of one campaign do not wait for each other.';
 

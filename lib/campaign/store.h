@@ -64,8 +64,9 @@ bool campaign_by_reference(struct db *db, int64_t account_id, const char *refere
 enum campaign_action { CAMPAIGN_LAUNCH, CAMPAIGN_PAUSE, CAMPAIGN_RESUME, CAMPAIGN_CANCEL };
 
 struct campaign_steered {
-    const char *status;         /* the new one, a literal */
-    const struct shape *publish; /* the fact to tell the chain, a struct campaign_fact; NULL: none */
+    const char *status; /* the new one, a literal */
+    const struct shape
+        *publish; /* the fact to tell the chain, a struct campaign_fact; NULL: none */
     enum lane lane;
 };
 
@@ -93,7 +94,8 @@ struct campaign_view {
 bool campaign_find(struct db *db, int64_t account_id, int64_t id, struct arena *arena,
                    struct campaign_view *out_view, bool *out_found, struct err *err);
 
-/* Newest first. Filters: NULL or "" means any. before_id 0 starts at the newest. At most limit rows. */
+/* Newest first. Filters: NULL or "" means any. before_id 0 starts at the newest. At most limit
+ * rows. */
 struct campaign_filter {
     int64_t account_id; /* 0: all */
     const char *kind, *channel, *status;

@@ -1,0 +1,225 @@
+/*
+ * store - accounts, and making a campaign's row
+ *
+ * Everything that can be refused without seeing a recipient is refused here, once for REST, AMQP
+ * and tumactl.
+ */
+#include "campaign/store.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "text/msisdn.h"
+#include "text/template.h"
+
+#define ACCOUNT_COLUMNS                                                                            \
+    "SELECT id, slug, name, email, country::text, default_sender, status FROM accounts"
+
+static const struct db_statement account_by_slug = {
+    "account_by_slug",
+    ACCOUNT_COLUMNS " WHERE slug = $1",
+    1,
+};
+static const struct db_statement account_by_email = {
+    "account_by_email",
+    ACCOUNT_COLUMNS " WHERE email = $1",
+    1,
+};
+static const struct db_statement account_by_id = {
+    "account_by_id",
+    ACCOUNT_COLUMNS " WHERE id = $1",
+    1,
+};
+
+static const char *copy_text(const struct db_result *result, int row, int col, struct arena *arena)
+{
+    const char *text = db_get_text(result, row, col);
+
+    return text ? arena_strdup(arena, text) : "";
+}
+
+bool account_find(struct db *db, const char *slug, int64_t id, struct arena *arena,
+                  struct account *out_account, bool *out_found, struct err *err)
+{
+    AUTO_DB_RESULT struct db_result *found = NULL;
+    const struct db_statement *statement = !slug               ? &account_by_id
+                                           : strchr(slug, '@') ? &account_by_email
+                                                               : &account_by_slug;
+
+    if (!db_query(db, statement, (struct db_value[]){ slug ? db_text(slug) : db_int8(id) }, &found,
+                  err)) {
+        return false;
+    }
+    *out_found = db_rows(found) > 0;
+    if (*out_found) {
+        *out_account = (struct account){
+            .id = db_get_int(found, 0, 0),
+            .slug = copy_text(found, 0, 1, arena),
+            .name = copy_text(found, 0, 2, arena),
+            .email = copy_text(found, 0, 3, arena),
+            .country = copy_text(found, 0, 4, arena),
+            .default_sender = copy_text(found, 0, 5, arena),
+            .active = strcmp(db_get_text(found, 0, 6), "active") == 0,
+        };
+    }
+    return true;
+}
+
+static const struct db_statement find_senders = { "campaign_find_senders",
+                                                  "SELECT sender, sender = $2 AS wanted"
+                                                  "  FROM sender_ids"
+                                                  " WHERE account_id = $1 OR account_id IS NULL"
+                                                  " ORDER BY sender = $2 DESC, sender"
+                                                  " LIMIT 10",
+                                                  2 };
+
+/* The sender a campaign will carry; "" leaves it to the route's setting. */
+static bool check_sender(struct db *db, const struct campaign_new *new, struct arena *arena,
+                         const char **out_sender, struct err *err)
+{
+    AUTO_DB_RESULT struct db_result *found = NULL;
+    const char *wanted = new->definition->sender_id;
+    char known[120] = "";
+
+    if (!wanted || !*wanted) {
+        *out_sender = new->account->default_sender ? new->account->default_sender : "";
+        return true;
+    }
+    if (!db_query(db, &find_senders,
+                  (struct db_value[]){ db_int8(new->account->id), db_text(wanted) }, &found, err)) {
+        return false;
+    }
+    if (db_rows(found) > 0 && db_get_bool(found, 0, 1)) {
+        *out_sender = arena_strdup(arena, wanted);
+        return true;
+    }
+    for (int i = 0; i < db_rows(found); i++) {
+        const char *sender = db_get_text(found, i, 0);
+
+        if (strlen(known) + strlen(sender) + 3 < sizeof known) {
+            strcat(strcat(known, i > 0 ? ", " : ""), sender); // NOLINT: bounded just above
+        }
+    }
+    return err_permanent(err, "sender_id_unknown", "sender_id: '%.20s' is not yours; %s%s", wanted,
+                         *known ? "use one of " : "register one or leave it out", known);
+}
+
+static bool check_times(const struct campaign_new *new, struct err *err)
+{
+    const struct campaign_submitted *definition = new->definition;
+    char text[CLOCK_RFC3339_BYTES];
+
+    /* A minute of grace: the sender's clock and the way here are not exact. */
+    if (definition->scheduled_at && definition->scheduled_at < new->now_ms - 60000) {
+        clock_format(definition->scheduled_at, text);
+        return err_permanent(err, "schedule_in_past",
+                             "scheduled_at: %s is in the past; give a later time or none", text);
+    }
+    if (definition->expires_at &&
+        definition->expires_at <=
+            (definition->scheduled_at ? definition->scheduled_at : new->now_ms)) {
+        clock_format(definition->expires_at, text);
+        return err_permanent(err, "expiry_too_early",
+                             "expires_at: %s is not after the start; give a later time or none",
+                             text);
+    }
+    return true;
+}
+
+static const struct db_statement insert_campaign = {
+    "campaign_create",
+    "INSERT INTO campaigns (id, account_id, reference, kind, status, title, message_template,"
+    "                       sender_id, lane, missing, missing_default, keep_whitespace, country,"
+    "                       hold, scheduled_at, expires_at, created_at)"
+    " VALUES ($1, $2, $3, $4, 'receiving', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
+    " ON CONFLICT ON CONSTRAINT campaigns_reference_key DO NOTHING",
+    16
+};
+
+static const struct db_statement find_reference = {
+    "campaign_by_reference",
+    "SELECT id FROM campaigns WHERE account_id = $1 AND reference = $2",
+    2,
+};
+
+bool campaign_by_reference(struct db *db, int64_t account_id, const char *reference,
+                           int64_t *out_id, struct err *err)
+{
+    AUTO_DB_RESULT struct db_result *found = NULL;
+
+    if (!db_query(db, &find_reference,
+                  (struct db_value[]){ db_int8(account_id), db_text(reference) }, &found, err)) {
+        return false;
+    }
+    *out_id = db_rows(found) > 0 ? db_get_int(found, 0, 0) : 0;
+    return true;
+}
+
+/* The template compiles and the country is one we serve. */
+static bool check_text(const struct campaign_new *new, const char *country, struct arena *arena,
+                       struct err *err)
+{
+    const char *source = new->definition->message_template;
+    const struct text_template *compiled;
+    struct err inner;
+
+    if (!source || !text_template_compile(source, strlen(source), arena, &compiled, &inner)) {
+        return err_permanent(err, source ? inner.what : "template_empty",
+                             "message_template: %.170s", source ? inner.detail : "is missing");
+    }
+    if (!text_country_find(country)) {
+        return err_permanent(err, "country_unknown", "country: '%.8s' is not served; use one of %s",
+                             country, text_country_list());
+    }
+    return true;
+}
+
+bool campaign_create(struct db *db, const struct campaign_new *new, struct arena *arena,
+                     struct campaign_made *out_made, struct err *err)
+{
+    const struct campaign_submitted *definition = new->definition;
+    const char *country =
+        definition->country && *definition->country ? definition->country : new->account->country;
+    struct campaign_made made = { 0 };
+    const char *sender;
+    int64_t rows;
+
+    if (!campaign_by_reference(db, new->account->id, new->reference, &made.id, err)) {
+        return false;
+    }
+    if (made.id) {
+        *out_made = (struct campaign_made){ made.id, true };
+        return true;
+    }
+    if (!new->account->active) {
+        return err_permanent(err, "account_not_active", "account: '%s' is suspended or closed",
+                             new->account->slug);
+    }
+    if (!check_times(new, err) || !check_text(new, country, arena, err) ||
+        !check_sender(db, new, arena, &sender, err)) {
+        return false;
+    }
+    made.id = id_create(new->now_ms);
+    if (!db_run(db, &insert_campaign,
+                (struct db_value[]){
+                    db_int8(made.id), db_int8(new->account->id), db_text(new->reference),
+                    db_text(new->kind), db_text(definition->title ? definition->title : ""),
+                    db_text(definition->message_template), db_text(sender),
+                    db_text(lane_words[new->lane]), db_text(missing_words[definition->missing]),
+                    db_text(definition->missing_default ? definition->missing_default : ""),
+                    db_bool(definition->keep_whitespace), db_text(country),
+                    db_bool(definition->hold), db_time(definition->scheduled_at),
+                    db_time(definition->expires_at), db_time(new->now_ms) },
+                &rows, err)) {
+        return false;
+    }
+    if (rows == 0) { /* the same reference, at the same moment, elsewhere */
+        made.existed = true;
+        if (!campaign_by_reference(db, new->account->id, new->reference, &made.id, err)) {
+            return false;
+        }
+    }
+    *out_made = made;
+    return true;
+}

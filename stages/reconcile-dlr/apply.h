@@ -1,0 +1,53 @@
+/*
+ * apply - delivery reports meet their recipients
+ *
+ *     apply_reports(db, reports, n, now_ms, arena, &applied, &err)
+ *
+ * A recipient is found by its number and the provider's message id. States never go backwards,
+ * with one exception: AbsentSubscriber may be overturned by a later Success. Reports that find
+ * nobody are handed back: they came before the answer was stored, or the answer was lost.
+ */
+#ifndef RECONCILE_DLR_APPLY_H
+#define RECONCILE_DLR_APPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "db/db.h"
+#include "provider/africastalking.h"
+
+/* A report that decides something: its words already have their meaning. */
+struct report {
+    const char *id;
+    int64_t msisdn; /* 0: the provider's number was unreadable */
+    enum report_state state;
+    const char *status, *network, *reason;
+    int64_t received_ms;
+};
+
+struct applied {
+    int64_t changed;  /* recipients that took a new state */
+    int64_t known;    /* said before, or overtaken by a later state */
+    size_t unmatched; /* how many found nobody */
+    size_t *which;    /* their indexes, in the arena */
+};
+
+bool apply_reports(struct db *db, struct report *reports, size_t count, int64_t now_ms,
+                   struct arena *arena, struct applied *out_applied, struct err *err)
+    __attribute__((warn_unused_result));
+
+/*
+ * A report whose message id nobody has: if exactly one recipient with its number is in doubt since
+ * before the report, the report is about it. *out_matched says so; then the recipient, its
+ * batch and the ledger are set right.
+ */
+bool apply_to_doubt(struct db *db, const struct report *report, int64_t now_ms, struct arena *arena,
+                    bool *out_matched, struct err *err) __attribute__((warn_unused_result));
+
+/* "+254700000001" to 254700000001; 0 when it is no number. */
+int64_t apply_msisdn(const char *phone);
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * batch - a range of recipients on its way to the provider: loaded, claimed, recorded, ended
+ *
+ *     batch_load → [ batch_next_window → batch_claim → (requests) → batch_record ]… → batch_end
+ *
+ * A window is claimed in a committed transaction before its requests leave. Whoever finds a claim
+ * without a record knows that the provider may have been asked: those recipients are in doubt,
+ * never pending. The claim is a random number, so a worker that was given up for dead and
+ * was not finds that its claim is gone; its answers still count as evidence.
+ */
+#ifndef SEND_SMS_BATCH_H
+#define SEND_SMS_BATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "db/db.h"
+#include "provider/africastalking.h"
+
+struct batch {
+    int64_t campaign_id, account_id;
+    int32_t number;
+    int32_t first_seq, last_seq, claimed_seq, recorded_seq;
+    int32_t pass;
+    int64_t claim;
+    bool done;
+    const char *account; /* slug */
+    const char *status;  /* of the campaign */
+    const char *text;    /* of all recipients, or NULL */
+    const char *sender_id;
+    bool expired; /* past the campaign's expiry */
+    bool route_held;
+};
+
+struct recipient {
+    int32_t seq;
+    int16_t segments;
+    int16_t attempts;
+    int64_t msisdn;
+    const char *text; /* its own or the campaign's */
+};
+
+struct window {
+    size_t count;
+    struct recipient *recipients;
+    int32_t last_seq;
+};
+
+/* Sums of what a record changed, for the log and the route. */
+struct tally {
+    int64_t accepted, failed, in_doubt, again;
+};
+
+/* Takes the advisory lock of a batch for this session; false in *out_mine: another worker has it.
+ */
+bool batch_lock(struct db *db, int64_t campaign_id, int64_t number, bool *out_mine,
+                struct err *err);
+bool batch_unlock(struct db *db, int64_t campaign_id, int64_t number, struct err *err);
+
+/* *out_found false when there is no such row (yet). */
+bool batch_load(struct db *db, const char *route, int64_t campaign_id, int64_t number,
+                int64_t now_ms, struct arena *arena, struct batch *out_batch, bool *out_found,
+                struct err *err);
+
+/* A claim that was never recorded: its worker died. Its recipients are in doubt from now on. */
+bool batch_doubt_orphans(struct db *db, struct batch *batch, int64_t *out_doubted, struct err *err);
+
+/* The next recipients of this pass, at most max; count 0 at the end. */
+bool batch_next_window(struct db *db, const struct batch *batch, int64_t max, struct arena *arena,
+                       struct window *out_window, struct err *err);
+
+/* Claims a window; *out_mine false when another worker took the batch over. */
+bool batch_claim(struct db *db, struct batch *batch, const struct window *window, bool *out_mine,
+                 struct err *err);
+
+/*
+ * Writes the outcomes of a claimed window: recipients, counters, tokens, suppressions. max_attempts
+ * is how often a recipient may be refused for now. When the claim was lost meanwhile the answers
+ * only resolve recipients in doubt, and *out_mine is false.
+ */
+bool batch_record(struct db *db, struct batch *batch, const struct window *window,
+                  const struct at_outcome *outcomes, int64_t max_attempts, int64_t now_ms,
+                  struct arena *arena, struct tally *out_tally, bool *out_mine, struct err *err);
+
+enum batch_end {
+    BATCH_AGAIN,  /* some recipients are to be tried again: a new pass begins */
+    BATCH_WAIT,   /* set aside until the campaign is resumed */
+    BATCH_FINISH, /* nothing is left, or what is left will not be sent */
+};
+bool batch_end(struct db *db, struct batch *batch, enum batch_end how, struct err *err);
+
+#endif

@@ -1,0 +1,539 @@
+/*
+ * send-sms - hand a batch to the provider, each recipient at most once
+ *
+ * Reads   batch.paced.v1
+ * Emits   batch.done.v1; batch.ready.v1 for what is to be tried again; route.held.v1,
+ *         route.opened.v1, campaign.changed.v1
+ * Calls   POST $AT_SMS_URL/messaging (or /messaging/bulk)
+ * Tables  batches, recipients, routes, campaigns, suppressions; the ledger's
+ *
+ * The provider knows no idempotency key, so a redelivered message must not send again: a window
+ * of recipients is claimed in a committed transaction before its requests leave, and what is found
+ * claimed without an answer is in doubt, not pending. See batch.h. One worker at a time has
+ * a batch (an advisory lock of its session), so a claim without an answer means a dead worker.
+ *
+ * Retried   a batch another worker has, or whose row is not visible yet.
+ * Rejected  a message that names no batch.
+ * A recipient the provider refuses for now comes back with its batch, SMS_JOB_ATTEMPTS times in
+ * all. Credit gone, key refused, provider down or slow: the route is held, no attempt is counted.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "batch.h"
+#include "campaign/store.h"
+#include "campaign/tell.h"
+#include "msg/campaign.h"
+#include "msg/event.h"
+#include "stage/stage.h"
+
+#define HOLD_WINDOW_DELAY_MS                                                                       \
+    (600 * 1000)            /* the provider's forbidden hours: ask every ten minutes */
+#define ROUTE_DELAY_MS 1000 /* a batch that met a held route goes back to rate-limit */
+#define BREAKER_MAX_S 60    /* longest pause of the circuit breaker */
+#define MOMENT_MS 50        /* a permit that old was not used up by a pile */
+
+struct send_conf {
+    struct at_conf at;
+    long claim_window;
+    long attempts;
+    long backoff_ms;
+    long route_hold_ms;
+};
+
+static const struct conf_item conf_items[] = {
+    AT_CONF_ITEMS(struct send_conf, at.),
+    CONF_INT(struct send_conf, claim_window, "SMS_CLAIM_WINDOW", "100", 1, 1000,
+             "Recipients with texts of their own that are claimed, and so in doubt after a crash, "
+             "at once."),
+    CONF_INT(struct send_conf, attempts, "SMS_JOB_ATTEMPTS", "3", 1, 100,
+             "How often a recipient is tried that the provider refuses for the moment."),
+    CONF_INT(struct send_conf, backoff_ms, "SMS_JOB_BACKOFF_MS", "10000", 1, 3600000,
+             "Milliseconds before the second attempt; doubles with each."),
+    CONF_MS(struct send_conf, route_hold_ms, "SMS_ROUTE_HOLD", "60s", 1000, 3600000,
+            "How long a route rests after the provider refused the account, before a probe."),
+    CONF_END,
+};
+
+/* Why the rest of a batch is not sent now. */
+enum halt { HALT_NONE, HALT_ROUTE, HALT_SENDER, HALT_LOST };
+
+struct run {
+    struct stage *stage;
+    struct batch batch;
+    struct tally total;
+    bool held_window; /* some recipient may not be sent to at this hour */
+    enum halt halt;
+    struct at_verdict worst; /* what made it halt */
+};
+
+static bool start(struct stage *stage, struct err *err)
+{
+    const struct send_conf *conf = stage_conf(stage);
+
+    return at_conf_check(&conf->at, err);
+}
+
+/* ---- requests: recipients of equal text share one ---- */
+
+struct requests {
+    size_t count;
+    struct http_call *calls;
+    struct http_reply *replies;
+    size_t *members;  /* window indexes, request after request */
+    size_t *first;    /* of each request, and the end */
+    int64_t *msisdns; /* in the order of members */
+};
+
+/* Groups by text. Windows are small; texts of one campaign are equal or mostly different. */
+static void group(const struct window *window, struct requests *requests, struct arena *arena)
+{
+    bool *taken = arena_array(arena, window->count + 1, sizeof *taken);
+    bool alike = window->count > 0 &&
+                 window->recipients[0].text == window->recipients[window->count - 1].text;
+    size_t filled = 0;
+
+    requests->members = arena_array(arena, window->count + 1, sizeof *requests->members);
+    requests->first = arena_array(arena, window->count + 1, sizeof *requests->first);
+    requests->msisdns = arena_array(arena, window->count + 1, sizeof *requests->msisdns);
+    for (size_t i = 0; i < window->count; i++) {
+        const char *text = window->recipients[i].text;
+
+        if (taken[i]) {
+            continue;
+        }
+        requests->first[requests->count++] = filled;
+        for (size_t j = i; j < window->count; j++) {
+            const char *other = window->recipients[j].text;
+
+            if (!taken[j] && (alike || other == text || strcmp(other, text) == 0)) {
+                taken[j] = true;
+                requests->members[filled] = j;
+                requests->msisdns[filled++] = window->recipients[j].msisdn;
+            }
+        }
+    }
+    requests->first[requests->count] = filled;
+}
+
+static void call_provider(struct run *run, const struct window *window, struct requests *requests)
+{
+    const struct send_conf *conf = stage_conf(run->stage);
+    struct arena *arena = stage_arena(run->stage);
+
+    group(window, requests, arena);
+    requests->calls = arena_array(arena, requests->count + 1, sizeof *requests->calls);
+    requests->replies = arena_array(arena, requests->count + 1, sizeof *requests->replies);
+    for (size_t i = 0; i < requests->count; i++) {
+        size_t first = requests->first[i];
+
+        at_request(&conf->at, run->batch.sender_id,
+                   window->recipients[requests->members[first]].text, &requests->msisdns[first],
+                   requests->first[i + 1] - first, &requests->calls[i], arena);
+    }
+    http_run(stage_http(run->stage), requests->calls, requests->replies, requests->count, arena);
+}
+
+/* How bad a verdict is for the route; the worst of a window decides. */
+static int gravity(const struct at_verdict *verdict)
+{
+    switch (verdict->state) {
+    case AT_REQUEST_OK:
+        return 0;
+    case AT_REQUEST_UNKNOWN:
+        return 1;
+    case AT_REQUEST_NOT_SENT:
+        return 2;
+    case AT_REQUEST_THROTTLED:
+        return 3;
+    case AT_REQUEST_MALFORMED:
+    case AT_REQUEST_REFUSED:
+        return 4;
+    case AT_REQUEST_UNAUTHORISED:
+        return 5;
+    }
+    return 5;
+}
+
+/* Reads all replies into outcomes in the window's order. */
+static struct at_outcome *read_replies(struct run *run, const struct window *window,
+                                       const struct requests *requests)
+{
+    struct arena *arena = stage_arena(run->stage);
+    struct at_outcome *outcomes = arena_array(arena, window->count + 1, sizeof *outcomes);
+    struct at_outcome *some = arena_array(arena, window->count + 1, sizeof *some);
+
+    for (size_t i = 0; i < requests->count; i++) {
+        size_t first = requests->first[i];
+        size_t n = requests->first[i + 1] - first;
+        struct at_verdict verdict;
+
+        at_read(&requests->replies[i], &requests->msisdns[first], n, some, &verdict, arena);
+        for (size_t j = 0; j < n; j++) {
+            outcomes[requests->members[first + j]] = some[j];
+            run->held_window |= some[j].class == AT_HOLD_WINDOW;
+            if (verdict.state == AT_REQUEST_OK && some[j].class == AT_HOLD_ACCOUNT) {
+                verdict.state = strcmp(some[j].reason, "invalid_sender_id") == 0
+                                    ? AT_REQUEST_REFUSED
+                                    : AT_REQUEST_UNAUTHORISED;
+                verdict.why = some[j].reason;
+            }
+        }
+        if (gravity(&verdict) > gravity(&run->worst)) {
+            run->worst = verdict;
+        }
+    }
+    return outcomes;
+}
+
+/* ---- the route: held when the provider cannot or will not, opened when it does again ---- */
+
+static const struct db_statement hold_route = {
+    "send_hold_route",
+    "UPDATE routes"
+    "   SET status = 'held', why = $2, detail = $3, held_at = now(), failures = failures + 1,"
+    "       held_until = now() + make_interval(secs =>"
+    "           CASE WHEN $4 > 0 THEN $4 ELSE least($5, 2 ^ least(failures, 10)) END)"
+    " WHERE name = $1"
+    " RETURNING held_until",
+    5
+};
+static const struct db_statement open_route = {
+    "send_open_route",
+    "UPDATE routes SET status = 'open', why = NULL, detail = NULL, held_at = NULL,"
+    "       held_until = NULL, failures = 0"
+    " WHERE name = $1 AND status = 'held'",
+    1,
+};
+
+static bool hold(struct run *run, struct err *err)
+{
+    const struct send_conf *conf = stage_conf(run->stage);
+    AUTO_DB_RESULT struct db_result *held = NULL;
+    const struct at_verdict *why = &run->worst;
+    int64_t rest_s = why->retry_after_s > 0 ? why->retry_after_s : 0;
+
+    if (why->state == AT_REQUEST_UNAUTHORISED || why->state == AT_REQUEST_MALFORMED) {
+        rest_s = conf->route_hold_ms / 1000;
+    }
+    if (!db_query(stage_db(run->stage), &hold_route,
+                  (struct db_value[]){ db_text(stage_route(run->stage)), db_text(why->why),
+                                       db_text(why->detail), db_int4((int32_t)rest_s),
+                                       db_int4(BREAKER_MAX_S) },
+                  &held, err)) {
+        return false;
+    }
+    stage_emit(run->stage, &route_held_v1,
+               &(struct route_event){
+                   .route = stage_route(run->stage),
+                   .why = why->why,
+                   .detail = why->detail,
+                   .until_ms = db_rows(held) > 0 ? db_get_time(held, 0, 0) : 0,
+                   .at_ms = stage_now_ms(run->stage),
+               });
+    log_warn(stage_log(run->stage), "route_held", KV_STR("why", why->why),
+             KV_STR("detail", why->detail));
+    return true;
+}
+
+static bool reopen(struct run *run, struct err *err)
+{
+    int64_t rows;
+
+    if (!run->batch.route_held || run->total.accepted == 0) {
+        return true;
+    }
+    if (!db_run(stage_db(run->stage), &open_route,
+                (struct db_value[]){ db_text(stage_route(run->stage)) }, &rows, err)) {
+        return false;
+    }
+    if (rows > 0) {
+        stage_emit(run->stage, &route_opened_v1,
+                   &(struct route_event){ .route = stage_route(run->stage),
+                                          .why = "accepted_again",
+                                          .detail = "",
+                                          .at_ms = stage_now_ms(run->stage) });
+    }
+    return true;
+}
+
+static const struct db_statement pause_campaign = {
+    "send_pause_campaign",
+    "UPDATE campaigns SET status = 'paused', detail = $2 WHERE id = $1 AND status = 'sending'",
+    2,
+};
+
+/* The provider does not know the sender: this campaign stops, others go on. */
+static bool pause(struct run *run, struct err *err)
+{
+    struct campaign_view view;
+    const struct campaign_event *event;
+    bool found;
+    struct arena *arena = stage_arena(run->stage);
+
+    if (!db_run(stage_db(run->stage), &pause_campaign,
+                (struct db_value[]){
+                    db_int8(run->batch.campaign_id),
+                    db_text(arena_printf(arena, "the provider refuses the sender ID '%s': %s",
+                                         run->batch.sender_id, run->worst.detail)) },
+                NULL, err) ||
+        !campaign_find(stage_db(run->stage), 0, run->batch.campaign_id, arena, &view, &found,
+                       err)) {
+        return false;
+    }
+    event = campaign_tell(&view, NULL, NULL, stage_now_ms(run->stage), arena);
+    stage_emit_as(run->stage, &campaign_changed_v1, event,
+                  &(struct emission){ .correlation = event->campaign, .account = event->account });
+    return true;
+}
+
+/* ---- the batch ---- */
+
+static void add_tally(struct tally *total, const struct tally *part)
+{
+    total->accepted += part->accepted;
+    total->failed += part->failed;
+    total->in_doubt += part->in_doubt;
+    total->again += part->again;
+}
+
+static enum halt halt_for(const struct run *run, const struct tally *tally)
+{
+    switch (run->worst.state) {
+    case AT_REQUEST_OK:
+        return HALT_NONE;
+    case AT_REQUEST_UNKNOWN:
+        /* One lost answer is an accident; a window without any answer is an outage. */
+        return tally->accepted > 0 ? HALT_NONE : HALT_ROUTE;
+    case AT_REQUEST_REFUSED:
+        return HALT_SENDER;
+    case AT_REQUEST_NOT_SENT:
+    case AT_REQUEST_THROTTLED:
+    case AT_REQUEST_MALFORMED:
+    case AT_REQUEST_UNAUTHORISED:
+        return HALT_ROUTE;
+    }
+    return HALT_ROUTE;
+}
+
+/* Claims, sends and records one window. The record commits with the next claim or at the end. */
+static bool send_window(struct run *run, const struct window *window, struct err *err)
+{
+    const struct send_conf *conf = stage_conf(run->stage);
+    struct requests requests = { 0 };
+    struct at_outcome *outcomes;
+    struct tally tally;
+    bool mine;
+
+    stage_wait_ms(run->stage, 0); /* the broker hears from us between windows */
+    if (!batch_claim(stage_db(run->stage), &run->batch, window, &mine, err)) {
+        return false;
+    }
+    if (!mine) {
+        run->halt = HALT_LOST;
+        return true;
+    }
+    if (!stage_commit(run->stage, err)) {
+        return false;
+    }
+    stage_crash_point("after_claim");
+    call_provider(run, window, &requests);
+    stage_crash_point("after_reply");
+    run->worst = (struct at_verdict){ .state = AT_REQUEST_OK, .why = "ok" };
+    outcomes = read_replies(run, window, &requests);
+    if (!batch_record(stage_db(run->stage), &run->batch, window, outcomes, conf->attempts,
+                      stage_now_ms(run->stage), stage_arena(run->stage), &tally, &mine, err)) {
+        return false;
+    }
+    stage_crash_point("after_record");
+    add_tally(&run->total, &tally);
+    run->halt = mine ? halt_for(run, &tally) : HALT_LOST;
+    return true;
+}
+
+/* Sends window after window until the batch is through or something stops it. */
+static bool send_batch(struct run *run, struct err *err)
+{
+    const struct send_conf *conf = stage_conf(run->stage);
+    int64_t max = run->batch.text ? AT_RECIPIENTS_MAX : conf->claim_window;
+
+    while (run->halt == HALT_NONE) {
+        struct window window;
+
+        if (!batch_next_window(stage_db(run->stage), &run->batch, max, stage_arena(run->stage),
+                               &window, err)) {
+            return false;
+        }
+        if (window.count == 0) {
+            return true;
+        }
+        if (!send_window(run, &window, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void emit_again(struct run *run, const struct batch_paced *paced, int64_t delay_ms)
+{
+    stage_emit_as(run->stage, &batch_ready_v1,
+                  &(struct batch_fact){
+                      .campaign = paced->campaign, .batch = paced->batch, .size = paced->size },
+                  &(struct emission){ .route = stage_route(run->stage), .delay_ms = delay_ms });
+}
+
+static void emit_done(struct run *run, const struct batch_paced *paced)
+{
+    stage_emit_as(
+        run->stage, &batch_done_v1,
+        &(struct batch_fact){
+            .campaign = paced->campaign, .batch = paced->batch, .size = paced->size },
+        &(struct emission){ .key = arena_printf(stage_arena(run->stage), "%s %lld", paced->campaign,
+                                                (long long)paced->batch) });
+}
+
+static int64_t backoff(const struct run *run)
+{
+    const struct send_conf *conf = stage_conf(run->stage);
+    int doublings = run->batch.pass < 10 ? run->batch.pass - 1 : 9;
+
+    return run->held_window ? HOLD_WINDOW_DELAY_MS : conf->backoff_ms << doublings;
+}
+
+/* After the last window: done, again later, or set aside. */
+static bool conclude(struct run *run, const struct batch_paced *paced, struct err *err)
+{
+    struct db *db = stage_db(run->stage);
+
+    if (!reopen(run, err)) {
+        return false;
+    }
+    switch (run->halt) {
+    case HALT_LOST:
+        return true; /* whoever has the batch now tells the rest */
+    case HALT_SENDER:
+        return pause(run, err) && batch_end(db, &run->batch, BATCH_WAIT, err);
+    case HALT_ROUTE:
+        emit_again(run, paced, ROUTE_DELAY_MS);
+        return hold(run, err) && batch_end(db, &run->batch, BATCH_AGAIN, err);
+    case HALT_NONE:
+        break;
+    }
+    if (run->total.again > 0) {
+        emit_again(run, paced, backoff(run));
+        return batch_end(db, &run->batch, BATCH_AGAIN, err);
+    }
+    emit_done(run, paced);
+    return batch_end(db, &run->batch, BATCH_FINISH, err);
+}
+
+/* What the campaign's status says about a batch that wants to be sent. */
+static bool is_wanted(struct run *run, const struct batch_paced *paced, bool *out_wanted,
+                      struct err *err)
+{
+    const struct batch *batch = &run->batch;
+
+    *out_wanted = false;
+    if (batch->done) {
+        emit_done(run, paced);
+        return true;
+    }
+    if (batch->expired || strcmp(batch->status, "cancelling") == 0 ||
+        campaign_status_is_final(batch->status)) {
+        emit_done(run, paced);
+        return batch_end(stage_db(run->stage), &run->batch, BATCH_FINISH, err);
+    }
+    if (strcmp(batch->status, "paused") == 0) {
+        return batch_end(stage_db(run->stage), &run->batch, BATCH_WAIT, err);
+    }
+    *out_wanted = true;
+    return true;
+}
+
+/* With the batch's lock held. *out_found false: its row is not there yet. */
+static bool run_batch(struct run *run, const struct batch_paced *paced, int64_t campaign_id,
+                      bool *out_found, struct err *err)
+{
+    struct db *db = stage_db(run->stage);
+    int64_t doubted;
+    bool wanted;
+
+    if (!batch_load(db, stage_route(run->stage), campaign_id, paced->batch,
+                    stage_now_ms(run->stage), stage_arena(run->stage), &run->batch, out_found,
+                    err)) {
+        return false;
+    }
+    if (!*out_found) {
+        return true;
+    }
+    if (!batch_doubt_orphans(db, &run->batch, &doubted, err) ||
+        !is_wanted(run, paced, &wanted, err)) {
+        return false;
+    }
+    if (doubted > 0) {
+        log_warn(stage_log(run->stage), "answers_lost", KV_INT("recipients", doubted));
+    }
+    return !wanted || (send_batch(run, err) && conclude(run, paced, err));
+}
+
+static enum verdict handle(struct stage *stage, const struct message *in)
+{
+    struct batch_paced paced;
+    struct run run = { .stage = stage };
+    struct err err, unlock_err;
+    int64_t campaign_id;
+    bool mine, found, ok;
+
+    if (!message_read(in, &batch_paced_v1, &paced, &err)) {
+        return stage_fail(stage, &err);
+    }
+    if (!id_parse("cmp", paced.campaign, &campaign_id)) {
+        return stage_reject(stage, "bad_campaign", "campaign: '%.24s' is no id", paced.campaign);
+    }
+    if (paced.expires_at_ms && paced.expires_at_ms < stage_now_ms(stage)) {
+        emit_again(&run, &paced, 0); /* leave to send is for now, not for later */
+        return STAGE_DONE;
+    }
+    if (!batch_lock(stage_db(stage), campaign_id, paced.batch, &mine, &err)) {
+        return stage_fail(stage, &err);
+    }
+    if (!mine) {
+        return stage_retry(stage, "batch_elsewhere", "another worker has this batch");
+    }
+    ok = run_batch(&run, &paced, campaign_id, &found, &err);
+    if (!ok) {
+        db_rollback(
+            stage_db(stage)); /* nothing can be asked of a failed transaction, not even to unlock */
+    }
+    if (!batch_unlock(stage_db(stage), campaign_id, paced.batch, &unlock_err) && ok) {
+        return stage_fail(stage, &unlock_err);
+    }
+    if (!ok) {
+        return stage_fail(stage, &err);
+    }
+    return found ? STAGE_DONE
+                 : stage_retry(stage, "batch_unknown", "no batch %lld yet", (long long)paced.batch);
+}
+
+static const struct stage_def send_sms_stage = {
+    .name = "send-sms",
+    .summary = "hand a batch to the provider, each recipient at most once",
+    .reads = (const struct shape *const[]){ &batch_paced_v1, NULL },
+    .emits = (const struct shape *const[]){ &batch_done_v1, &batch_ready_v1, &route_held_v1,
+                                            &route_opened_v1, &campaign_changed_v1, NULL },
+    .conf = conf_items,
+    .conf_size = sizeof(struct send_conf),
+    .deadline_ms = 120000,
+    .workers_env = "SMS_WORKER_CONCURRENCY",
+    .workers_fallback = "5",
+    .prefetch = 1,
+    .uses_http = true,
+    .start = start,
+    .handle = handle,
+};
+
+int main(int argc, char **argv)
+{
+    return stage_main(&send_sms_stage, argc, argv);
+}

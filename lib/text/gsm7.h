@@ -68,7 +68,8 @@ struct text_report {
     size_t odd_count;    /* entries in odd, by first occurrence; 0 for a GSM-7 text */
     bool odd_more;       /* there were more distinct ones than fit */
     struct text_odd odd[TEXT_ODD_MAX];
-    /* The count after every suggested replacement; still UCS-2 when one has none. */
+    bool replaceable; /* every odd character has a replacement */
+    /* The count in GSM-7 with every replacement made, one septet for a character without one. */
     struct text_count replaced;
 };
 
@@ -80,9 +81,10 @@ bool text_inspect(const char *text, size_t len, struct text_report *out_report)
 const char *text_replacement(uint32_t code_point);
 
 /*
- * Appends the text with every suggested replacement made; characters without one stay. The text
- * must be valid UTF-8. Never called without the sender's consent: it changes what is said.
+ * Appends the text, with every suggested replacement made if that brings it into GSM-7: then it
+ * returns true. Otherwise the text is appended as it is, since replacing some would gain nothing.
+ * Never done without the sender's consent: it changes what is said.
  */
-void text_simplify(const char *text, size_t len, struct str *out);
+bool text_simplify(const char *text, size_t len, struct str *out);
 
 #endif

@@ -100,7 +100,7 @@ static const struct db_statement take_hold = {
     "ledger_take_hold",
     "WITH entry AS ("
     "    INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference, hold_id)"
-    "    VALUES ($1, 'hold', 'available', 'reserved', $3, $2::text, $2)"
+    "    VALUES ($1, 'hold', 'available', 'reserved', $3, $2::bigint::text, $2)"
     "    ON CONFLICT ON CONSTRAINT ledger_entries_once DO NOTHING"
     "    RETURNING amount),"
     " hold AS ("

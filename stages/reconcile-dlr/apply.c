@@ -196,11 +196,10 @@ static const struct db_statement lock_batches = {
 static const struct db_statement count_batches = {
     "apply_count_batches",
     "UPDATE batches b"
-    "   SET sent = sent - u.from_sent, failed = failed + u.failed, delivered = delivered + "
-    "u.delivered,"
-    "       expired = expired + u.expired,"
+    "   SET sent = b.sent - u.from_sent, failed = b.failed + u.failed,"
+    "       delivered = b.delivered + u.delivered, expired = b.expired + u.expired,"
     "       settled_at = CASE WHEN settled_at IS NULL AND done_at IS NOT NULL AND in_doubt = 0"
-    "                          AND sent - u.from_sent = 0 THEN $7 ELSE settled_at END"
+    "                          AND b.sent - u.from_sent = 0 THEN $7 ELSE settled_at END"
     "  FROM unnest($1::bigint[], $2::int[], $3::int[], $4::int[], $5::int[], $6::int[])"
     "       AS u(campaign_id, batch, from_sent, delivered, failed, expired)"
     " WHERE b.campaign_id = u.campaign_id AND b.batch = u.batch",

@@ -168,7 +168,7 @@ static const struct db_statement cut_batches = {
     "    SELECT seq, (row_number() OVER (ORDER BY seq) - 1) / $3 AS nth"
     "      FROM (SELECT seq FROM recipients"
     "             WHERE campaign_id = $1 AND seq >= $2 AND state = 0"
-    "             ORDER BY seq LIMIT $3 * $4) AS next),"
+    "             ORDER BY seq LIMIT $3::bigint * $4::bigint) AS next),"
     " cut AS ("
     "    SELECT nth, max(seq) AS last_seq, count(*) AS size FROM rows GROUP BY nth)"
     " INSERT INTO batches (campaign_id, batch, first_seq, last_seq, origin,"

@@ -309,6 +309,18 @@ static int64_t retry_after_s(CURL *easy)
     return seconds;
 }
 
+/* For people: libcurl's words, but for two cases where this module stopped the transfer. */
+static const char *failure_detail(const struct slot *slot, CURLcode code)
+{
+    if (slot->too_long) {
+        return "the reply is too long";
+    }
+    if (code == CURLE_ABORTED_BY_CALLBACK) {
+        return "the reused connection died before an answer";
+    }
+    return slot->error[0] != '\0' ? slot->error : curl_easy_strerror(code);
+}
+
 static void fill_reply(struct slot *slot, CURLcode code, struct http_reply *reply,
                        struct arena *arena)
 {
@@ -323,10 +335,8 @@ static void fill_reply(struct slot *slot, CURLcode code, struct http_reply *repl
     curl_easy_getinfo(slot->easy, CURLINFO_RESPONSE_CODE, &status);
     reply->status = (int)status;
     if (code != CURLE_OK || status == 0) {
-        const char *detail = slot->too_long           ? "the reply is too long"
-                             : slot->error[0] != '\0' ? slot->error
-                                                      : curl_easy_strerror(code);
-        reply->sent = http_outcome((int)code, bytes_sent(slot->easy), detail, &reply->err);
+        reply->sent = http_outcome((int)code, bytes_sent(slot->easy), failure_detail(slot, code),
+                                   &reply->err);
         reply->status = 0;
         return;
     }
@@ -367,6 +377,7 @@ void http_run(struct http *http, const struct http_call *calls, struct http_repl
     size_t next = 0;
     size_t done = 0;
 
+    sockets_sweep(&http->sockets);
     while (done < count) {
         while (next < count && http->idle_count > 0) {
             start(http, calls, next++);

@@ -133,6 +133,20 @@ static void act(struct sockets *sockets, curl_socket_t fd, int events)
     }
 }
 
+/*
+ * Ends an idle connection that turned readable. What it said is thrown away, so that libcurl, which
+ * peeks before it reuses a connection, finds it closed; and should more arrive, sending fails.
+ */
+static void spoil(struct sockets *sockets, int fd, struct watched *watched)
+{
+    char scratch[1024];
+
+    shutdown(fd, SHUT_RDWR);
+    while (recv(fd, scratch, sizeof(scratch), MSG_DONTWAIT) > 0) {
+    }
+    register_fd(sockets, fd, watched, 0);
+}
+
 static void dispatch(struct sockets *sockets, const struct epoll_event *event)
 {
     int fd = event->data.fd;
@@ -140,7 +154,7 @@ static void dispatch(struct sockets *sockets, const struct epoll_event *event)
     uint32_t events = event->events;
 
     if (watched->wanted == 0) {
-        register_fd(sockets, fd, watched, 0);
+        spoil(sockets, fd, watched);
         return;
     }
     act(sockets, fd,
@@ -149,9 +163,29 @@ static void dispatch(struct sockets *sockets, const struct epoll_event *event)
             (events & EPOLLERR ? CURL_CSELECT_ERR : 0));
 }
 
-void sockets_turn(struct sockets *sockets)
+/* Returns how many events there were. */
+static int wait_events(struct sockets *sockets, int wait_ms)
 {
     struct epoll_event events[EVENTS_PER_TURN];
+    int count = epoll_wait(sockets->epoll_fd, events, EVENTS_PER_TURN, wait_ms);
+
+    if (count < 0 && errno != EINTR) {
+        panic("epoll_wait: %s", strerror(errno));
+    }
+    for (int i = 0; i < count; i++) {
+        dispatch(sockets, &events[i]);
+    }
+    return count;
+}
+
+void sockets_sweep(struct sockets *sockets)
+{
+    while (wait_events(sockets, 0) == EVENTS_PER_TURN) {
+    }
+}
+
+void sockets_turn(struct sockets *sockets)
+{
     int wait_ms = -1;
 
     if (sockets->timer_us >= 0) {
@@ -164,11 +198,5 @@ void sockets_turn(struct sockets *sockets)
             wait_ms = (int)((left_us + 999) / 1000);
         }
     }
-    int count = epoll_wait(sockets->epoll_fd, events, EVENTS_PER_TURN, wait_ms);
-    if (count < 0 && errno != EINTR) {
-        panic("epoll_wait: %s", strerror(errno));
-    }
-    for (int i = 0; i < count; i++) {
-        dispatch(sockets, &events[i]);
-    }
+    wait_events(sockets, wait_ms);
 }

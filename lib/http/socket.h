@@ -3,8 +3,11 @@
  *
  * Private to lib/http. libcurl asks to watch a socket when a transfer starts on it and to forget it
  * when the transfer ends, thousands of times a second for the same kept-alive connections. A socket
- * that it opened for a connection therefore stays in the epoll set until it is closed; an event on
- * one that nobody waits for (the peer closed an idle connection) takes it out.
+ * that it opened for a connection therefore stays in the epoll set until it is closed.
+ *
+ * That also shows when an idle connection turns readable. Either the peer closed it, or it said
+ * something that nobody asked for, such as a balancer's "408 Request Timeout"; libcurl would take
+ * that for the answer to the next request it sends there. Such a connection is shut down.
  */
 #ifndef HTTP_SOCKET_H
 #define HTTP_SOCKET_H
@@ -35,6 +38,9 @@ void sockets_fini(struct sockets *sockets); /* after the multi handle is gone */
 
 /* Each easy handle must be told where its sockets come from. */
 void sockets_adopt(struct sockets *sockets, CURL *easy);
+
+/* Looks at the idle connections: to be called before transfers start after a pause. */
+void sockets_sweep(struct sockets *sockets);
 
 /* Waits for something to happen and lets libcurl act on it. */
 void sockets_turn(struct sockets *sockets);

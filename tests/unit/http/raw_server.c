@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 64
+#define PAUSE_MS 20 /* long enough for the client to have read the first */
 #define REQUEST_BYTES (4 << 20)
 
 struct connection {
@@ -30,8 +31,8 @@ struct raw_server {
     struct connection connections[CONNECTIONS_MAX];
     int open;
     pthread_mutex_t lock;
-    pthread_cond_t closed_one;
-    int requests, accepted, closed;
+    pthread_cond_t acted_one;
+    int requests, accepted, acted;
     char *last;
 };
 
@@ -66,10 +67,6 @@ static void drop(struct raw_server *server, int index, bool reset)
     close(connection->fd);
     free(connection->bytes);
     *connection = server->connections[--server->open];
-    pthread_mutex_lock(&server->lock);
-    server->closed++;
-    pthread_cond_broadcast(&server->closed_one);
-    pthread_mutex_unlock(&server->lock);
 }
 
 /* Length of the first whole request in the buffer, or 0. */
@@ -118,6 +115,11 @@ static bool act(struct raw_server *server, int index, const struct raw_step *ste
     case RAW_ANSWER:
         send_all(fd, step->text, strlen(step->text));
         return true;
+    case RAW_ANSWER_TWICE:
+        send_all(fd, step->text, strlen(step->text));
+        poll(NULL, 0, PAUSE_MS);
+        send_all(fd, step->text, strlen(step->text));
+        return true;
     case RAW_ANSWER_CLOSE:
         send_all(fd, step->text, strlen(step->text));
         drop(server, index, false);
@@ -137,6 +139,18 @@ static bool act(struct raw_server *server, int index, const struct raw_step *ste
         break;
     }
     return true;
+}
+
+static bool act_and_tell(struct raw_server *server, int index, const struct raw_step *step,
+                         const char *body)
+{
+    bool stays = act(server, index, step, body);
+
+    pthread_mutex_lock(&server->lock);
+    server->acted++;
+    pthread_cond_broadcast(&server->acted_one);
+    pthread_mutex_unlock(&server->lock);
+    return stays;
 }
 
 static bool wants_early_close(struct raw_server *server)
@@ -163,7 +177,7 @@ static void serve(struct raw_server *server, int index)
     connection->len += (size_t)got;
     connection->bytes[connection->len] = '\0';
     if (wants_early_close(server)) {
-        act(server, index, next_step(server, ""), "");
+        act_and_tell(server, index, next_step(server, ""), "");
         return;
     }
     size_t len = whole_request(connection, &body);
@@ -171,7 +185,7 @@ static void serve(struct raw_server *server, int index)
         return;
     }
     check(len == connection->len, "pipelined request");
-    if (act(server, index, next_step(server, connection->bytes), body)) {
+    if (act_and_tell(server, index, next_step(server, connection->bytes), body)) {
         connection->len = 0;
     }
 }
@@ -241,7 +255,7 @@ struct raw_server *raw_server_start(const struct raw_step *steps, size_t count)
     server->port = ntohs(address.sin_port);
     check(pipe(server->stop_pipe) == 0, "pipe");
     pthread_mutex_init(&server->lock, NULL);
-    pthread_cond_init(&server->closed_one, NULL);
+    pthread_cond_init(&server->acted_one, NULL);
     check(pthread_create(&server->thread, NULL, run, server) == 0, "pthread_create");
     return server;
 }
@@ -257,7 +271,7 @@ void raw_server_stop(struct raw_server *server)
     close(server->stop_pipe[0]);
     close(server->stop_pipe[1]);
     pthread_mutex_destroy(&server->lock);
-    pthread_cond_destroy(&server->closed_one);
+    pthread_cond_destroy(&server->acted_one);
     free(server->last);
     free(server);
 }
@@ -285,11 +299,11 @@ int raw_server_connections(struct raw_server *server)
     return read_locked(server, &server->accepted);
 }
 
-void raw_server_wait_closed(struct raw_server *server, int count)
+void raw_server_wait_acted(struct raw_server *server, int count)
 {
     pthread_mutex_lock(&server->lock);
-    while (server->closed < count) {
-        pthread_cond_wait(&server->closed_one, &server->lock);
+    while (server->acted < count) {
+        pthread_cond_wait(&server->acted_one, &server->lock);
     }
     pthread_mutex_unlock(&server->lock);
 }

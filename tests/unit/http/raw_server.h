@@ -18,6 +18,7 @@
 enum raw_action {
     RAW_ANSWER,       /* send text, keep the connection */
     RAW_ANSWER_CLOSE, /* send text, close */
+    RAW_ANSWER_TWICE, /* send text, a moment later send it again */
     RAW_CLOSE,        /* close without an answer */
     RAW_RESET,        /* the same with a TCP reset */
     RAW_SILENT,       /* never answer */
@@ -42,8 +43,8 @@ int raw_server_port(const struct raw_server *server);
 int raw_server_requests(struct raw_server *server);
 int raw_server_connections(struct raw_server *server);
 
-/* Waits until that many connections were closed by the server. */
-void raw_server_wait_closed(struct raw_server *server, int count);
+/* Waits until that many steps were carried out. */
+void raw_server_wait_acted(struct raw_server *server, int count);
 
 /* The text of the latest request; valid until the next. */
 const char *raw_server_last(struct raw_server *server);

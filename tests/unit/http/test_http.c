@@ -234,9 +234,29 @@ static void an_idle_connection_closed_by_the_server_is_replaced(void **state)
         post(&fix, "a=1");
         assert_int_equal(fix.reply.sent, HTTP_ANSWERED);
         assert_int_equal(raw_server_requests(fix.server), i);
-        raw_server_wait_closed(fix.server, i);
+        raw_server_wait_acted(fix.server, i);
     }
     assert_int_equal(raw_server_connections(fix.server), 5);
+    end(&fix);
+}
+
+/* libcurl alone takes what an idle connection said for the answer to the next request. */
+static void an_answer_to_no_request_answers_none(void **state)
+{
+    static const struct raw_step steps[] = { { RAW_ANSWER_TWICE, OK_TEXT, 0 },
+                                             { RAW_ECHO, NULL, 0 } };
+    struct fixture fix;
+    (void)state;
+
+    begin(&fix, NULL, steps, COUNT(steps));
+    post(&fix, "first");
+    assert_string_equal(fix.reply.body, "{}");
+    raw_server_wait_acted(fix.server, 1);
+    post(&fix, "second");
+    assert_int_equal(fix.reply.sent, HTTP_ANSWERED);
+    assert_string_equal(fix.reply.body, "second");
+    assert_int_equal(raw_server_requests(fix.server), 2);
+    assert_int_equal(raw_server_connections(fix.server), 2);
     end(&fix);
 }
 
@@ -522,6 +542,7 @@ int main(void)
         cmocka_unit_test(a_reused_connection_that_dies_repeats_nothing),
         cmocka_unit_test(a_fresh_connection_that_dies_is_unknown),
         cmocka_unit_test(an_idle_connection_closed_by_the_server_is_replaced),
+        cmocka_unit_test(an_answer_to_no_request_answers_none),
         cmocka_unit_test(no_answer_in_time_is_unknown),
         cmocka_unit_test(broken_answers_are_unknown),
         cmocka_unit_test(a_half_status_line_is_unknown),

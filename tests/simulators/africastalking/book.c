@@ -31,6 +31,17 @@ void book_init(struct book *book, uint32_t capacity, uint32_t texts, int64_t now
     id_random(&book->boot, sizeof(book->boot));
 }
 
+void book_fini(struct book *book)
+{
+    for (uint32_t i = 0; i < book->text_slots; i++) {
+        str_free(&book->texts[i]);
+    }
+    pages_unmap(book->texts, book->text_slots * sizeof(struct str));
+    pages_unmap(book->hashes, book->hash_slots * sizeof(uint64_t));
+    pages_unmap(book->phones, book->phone_slots * sizeof(struct phone_slot));
+    pages_unmap(book->entries, book->capacity * sizeof(struct entry));
+}
+
 void book_clear(struct book *book, int64_t now_ms)
 {
     pages_clear(book->entries, book->count * sizeof(struct entry));

@@ -54,6 +54,7 @@ struct book {
 };
 
 void book_init(struct book *book, uint32_t capacity, uint32_t texts, int64_t now_ms);
+void book_fini(struct book *book);
 void book_clear(struct book *book, int64_t now_ms);
 bool book_has_room(const struct book *book, size_t count);
 

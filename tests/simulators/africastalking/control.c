@@ -140,15 +140,16 @@ static void get_stats(struct sim *sim, struct conn *conn, struct request *reques
     str_reset(out);
     str_printf(out,
                "{\"requests\":%llu,\"dropped\":%llu,\"accepted\":%llu,\"parts\":%llu,"
-               "\"duplicates\":%llu,\"first_accept_ms\":%lld,\"last_accept_ms\":%lld,"
+               "\"duplicates\":%llu,\"rate_limited\":%llu,\"first_accept_ms\":%lld,\"last_accept_"
+               "ms\":%lld,"
                "\"max_per_s\":%llu,\"connections\":%u,\"cpu_ms\":%lld,\"peak_kib\":%ld,"
                "\"balance\":\"",
                (unsigned long long)stats->requests, (unsigned long long)stats->dropped,
                (unsigned long long)stats->accepted, (unsigned long long)stats->parts,
-               (unsigned long long)sim->book.duplicates, (long long)stats->first_accept_ms,
-               (long long)stats->last_accept_ms, (unsigned long long)max_per_second(stats),
-               sim->server.conn_count, (long long)((cpu_us() - stats->cpu_at_reset_us) / 1000),
-               peak_kib());
+               (unsigned long long)sim->book.duplicates, (unsigned long long)stats->rate_limited,
+               (long long)stats->first_accept_ms, (long long)stats->last_accept_ms,
+               (unsigned long long)max_per_second(stats), sim->server.conn_count,
+               (long long)((cpu_us() - stats->cpu_at_reset_us) / 1000), peak_kib());
     reply_put_money(out, sim->settings.currency, sim->balance_e4);
     str_putc(out, '"');
     put_counts(out, stats);
@@ -323,6 +324,21 @@ bool control_open(struct sim *sim, struct err *err)
 {
     return open_queue(sim, &sim->incoming, sim->settings.incoming_url, err) &&
            open_queue(sim, &sim->opt_outs, sim->settings.opt_out_url, err);
+}
+
+static void close_queue(struct callback_queue *queue)
+{
+    clear_queue(queue);
+    for (uint32_t i = 0; i < SIM_CALLBACKS_MAX && queue->ring[i].body.bytes != NULL; i++) {
+        str_free(&queue->ring[i].body);
+    }
+    pages_unmap(queue->ring, SIM_CALLBACKS_MAX * sizeof(struct callback));
+}
+
+void control_close(struct sim *sim)
+{
+    close_queue(&sim->incoming);
+    close_queue(&sim->opt_outs);
 }
 
 /* {"from":"+2547...","to":"ACME","text":"STOP"} */

@@ -60,6 +60,7 @@ static const struct {
     [NUMBER_REPORT_COPIES] = { "report_copies", 2 },
     [NUMBER_ABSENT_MS] = { "absent_ms", 2000 },
     [NUMBER_EARLY_MS] = { "early_ms", 300 },
+    [NUMBER_RATE_LIMIT_PER_S] = { "rate_limit_per_s", 0 },
 };
 
 /* No timer, and no number of copies, is longer than this. */

@@ -75,6 +75,7 @@ enum fault_number {
     NUMBER_REPORT_COPIES,
     NUMBER_ABSENT_MS,
     NUMBER_EARLY_MS,
+    NUMBER_RATE_LIMIT_PER_S,
     NUMBER_COUNT,
 };
 

@@ -24,8 +24,12 @@ static void decode(char *from, char *end)
             *to++ = (char)(hex_digit(from[1]) * 16 + hex_digit(from[2]));
             from += 3;
         } else {
-            *to++ = *from == '+' ? ' ' : *from;
-            from++;
+            char c = *from++;
+
+            if (c == '+') {
+                c = ' ';
+            }
+            *to++ = c;
         }
     }
     *to = '\0';

@@ -92,7 +92,7 @@ static bool open_all(struct sim *sim, struct err *err)
     book_init(&sim->book, (uint32_t)settings->capacity, (uint32_t)settings->texts,
               sim->loop.now_ms);
     faults_init(&sim->faults, (uint64_t)settings->seed);
-    sim->stats.buckets = pages_map(SIM_BUCKETS_MAX * sizeof(uint32_t));
+    sim->stats.buckets = pages_map((size_t)SIM_BUCKETS_MAX * sizeof(uint32_t));
     sim->balance_e4 = settings->balance_e4;
     sim->reports = (struct reports){
         .settings = settings,
@@ -165,6 +165,10 @@ int main(void)
     (void)printf("listening %s\n", text.bytes);
     (void)fflush(stdout);
     run(&sim, &stopper);
+    control_close(&sim);
+    reports_clear(&sim.reports);
+    server_close(&sim.server);
+    book_fini(&sim.book);
     log_info(&sim.log, "stopped", KV_INT("accepted", (int64_t)sim.stats.accepted),
              KV_INT("requests", (int64_t)sim.stats.requests));
     return 0;

@@ -4,10 +4,10 @@
  * Order of a send: who is asking; faults of the whole request; is the form complete; is the sender
  * ours; then each recipient for itself; then the faults that strike after acceptance.
  */
-#include <jansson.h>
 #include <string.h>
 
 #include "form.h"
+#include "order.h"
 #include "parts.h"
 #include "reply.h"
 #include "sim.h"
@@ -17,17 +17,6 @@
 
 /* Of the recipients of a partial reply, this share is missing: 1 in 3. */
 #define PARTIAL_SHARE 3
-
-/* What a request asks for, however it was encoded. */
-struct order {
-    const char *username;
-    const char *message;
-    const char *sender; /* NULL: none */
-    char *to;           /* comma list, cut up in place; or NULL */
-    const char **numbers;
-    size_t count;
-    int accepted_code;
-};
 
 /* The faults that a request meets after acceptance. */
 struct aftermath {
@@ -101,122 +90,6 @@ static bool fails_before(struct sim *sim, struct conn *conn, const struct reques
     } else {
         return false;
     }
-    return true;
-}
-
-static int code_of_enqueue(const char *enqueue)
-{
-    return strcmp(enqueue, "1") == 0 ? 102 : 101;
-}
-
-/* Repeated fields keep their last value, as at the provider. */
-static void read_form(struct request *request, struct order *order)
-{
-    struct form form = { request->body, request->body + request->body_len };
-    char *name;
-    char *value;
-
-    order->accepted_code = 101;
-    while (form_next(&form, &name, &value)) {
-        if (strcmp(name, "username") == 0) {
-            order->username = value;
-        } else if (strcmp(name, "to") == 0) {
-            order->to = value;
-        } else if (strcmp(name, "message") == 0) {
-            order->message = value;
-        } else if (strcmp(name, "from") == 0) {
-            order->sender = value;
-        } else if (strcmp(name, "enqueue") == 0) {
-            order->accepted_code = code_of_enqueue(value);
-        }
-    }
-}
-
-/* Cuts "a,b,c" at its commas. */
-static void split_numbers(struct sim *sim, struct order *order)
-{
-    size_t count = 1;
-    char *at = order->to;
-
-    for (const char *c = order->to; *c != '\0'; c++) {
-        count += *c == ',';
-    }
-    order->numbers = arena_array(sim->work, count, sizeof(char *));
-    while (order->count < count) {
-        char *comma = strchr(at, ',');
-
-        if (comma != NULL) {
-            *comma = '\0';
-        }
-        order->numbers[order->count++] = at + strspn(at, " ");
-        at = comma == NULL ? at : comma + 1;
-    }
-}
-
-/* The JSON form. The strings are copied; false when a member is missing or of another type. */
-static bool read_json(struct sim *sim, const struct request *request, struct order *order)
-{
-    json_t *root = json_loadb(request->body, request->body_len, 0, NULL);
-    const char *username = json_string_value(json_object_get(root, "username"));
-    const char *message = json_string_value(json_object_get(root, "message"));
-    const char *sender = json_string_value(json_object_get(root, "senderId"));
-    const json_t *numbers = json_object_get(root, "phoneNumbers");
-    const json_t *enqueue = json_object_get(root, "enqueue");
-    bool ok = username != NULL && message != NULL && json_is_array(numbers);
-
-    if (ok) {
-        order->username = arena_strdup(sim->work, username);
-        order->message = arena_strdup(sim->work, message);
-        order->sender = sender == NULL ? NULL : arena_strdup(sim->work, sender);
-        order->count = json_array_size(numbers);
-        order->numbers = arena_array(sim->work, order->count + 1, sizeof(char *));
-        /* The bulk endpoint queues by default and was seen to answer 100. */
-        order->accepted_code =
-            json_is_integer(enqueue) && json_integer_value(enqueue) == 0 ? 101 : 100;
-        for (size_t i = 0; i < order->count; i++) {
-            const char *number = json_string_value(json_array_get(numbers, i));
-
-            order->numbers[i] = arena_strdup(sim->work, number == NULL ? "" : number);
-        }
-    }
-    json_decref(root);
-    return ok;
-}
-
-/* Fills the order or answers why not. */
-static bool read_order(struct sim *sim, struct conn *conn, struct request *request,
-                       struct order *order)
-{
-    const char *missing = NULL;
-
-    if (strncmp(request->type, "application/json", 16) == 0) {
-        if (strcmp(request->path, "/version1/messaging/bulk") != 0) {
-            sim_answer_text(sim, conn, 415,
-                            "The request's Content-Type is not supported. Expected:\n"
-                            "application/x-www-form-urlencoded");
-            return false;
-        }
-        if (!read_json(sim, request, order)) {
-            sim_answer_text(sim, conn, 400, "The request content was malformed:\nbad JSON");
-            return false;
-        }
-        return true;
-    }
-    read_form(request, order);
-    if (order->username == NULL) {
-        missing = "username";
-    } else if (order->to == NULL || *order->to == '\0') {
-        missing = "to";
-    } else if (order->message == NULL || *order->message == '\0') {
-        missing = "message";
-    }
-    if (missing != NULL) {
-        sim_answer_text(
-            sim, conn, 400,
-            arena_printf(sim->work, "Request is missing required form field '%s'", missing));
-        return false;
-    }
-    split_numbers(sim, order);
     return true;
 }
 
@@ -329,6 +202,28 @@ static void accept_order(struct sim *sim, const struct order *order, struct resu
     }
 }
 
+/* More recipients in this second of the clock than rate_limit_per_s allows? */
+static bool is_over_rate(struct sim *sim, size_t count)
+{
+    struct stats *stats = &sim->stats;
+    int64_t limit = sim->faults.numbers[NUMBER_RATE_LIMIT_PER_S];
+    int64_t second = loop_wall_ms(&sim->loop) / 1000;
+
+    if (limit == 0) {
+        return false;
+    }
+    if (second != stats->rate_second) {
+        stats->rate_second = second;
+        stats->rate_count = 0;
+    }
+    if (stats->rate_count > 0 && stats->rate_count + (int64_t)count > limit) {
+        stats->rate_limited++;
+        return true;
+    }
+    stats->rate_count += (int64_t)count;
+    return false;
+}
+
 static struct aftermath draw_aftermath(struct faults *faults)
 {
     return (struct aftermath){
@@ -416,13 +311,20 @@ void send_messaging(struct sim *sim, struct conn *conn, struct request *request)
             settings->total_currency[0] == '\0' ? settings->currency : settings->total_currency,
     };
     struct result *results;
+    const char *problem;
+    int status;
 
     sim->stats.requests++;
     if (strcmp(request->api_key, settings->api_key) != 0) {
         answer_unauthorized(sim, conn);
         return;
     }
-    if (fails_before(sim, conn, request) || !read_order(sim, conn, request, &order)) {
+    if (fails_before(sim, conn, request)) {
+        return;
+    }
+    status = order_read(request, sim->work, &order, &problem);
+    if (status != 0) {
+        sim_answer_text(sim, conn, status, problem);
         return;
     }
     if (strcmp(order.username, settings->username) != 0) {
@@ -435,6 +337,10 @@ void send_messaging(struct sim *sim, struct conn *conn, struct request *request)
     reply.accepted_code = order.accepted_code;
     if (fault_hits(&sim->faults, FAULT_CONFLICT_409)) {
         answer_conflict(sim, conn, &order, &reply, results);
+        return;
+    }
+    if (is_over_rate(sim, order.count)) {
+        answer_busy(sim, conn, 429, "Too many requests");
         return;
     }
     if (!book_has_room(&sim->book, order.count)) {

@@ -36,6 +36,9 @@ struct stats {
     uint64_t parts;
     int64_t first_accept_ms, last_accept_ms; /* wall clock */
     int64_t first_mono_ms;
+    int64_t rate_second; /* the second that rate_count counts recipients of */
+    int64_t rate_count;
+    uint64_t rate_limited; /* requests answered 429 for it */
     uint32_t bucket_count;
     uint32_t *buckets;
     int64_t cpu_at_reset_us;
@@ -82,6 +85,8 @@ void control_handle(struct sim *sim, struct conn *conn, struct request *request)
 
 /* The posters of inbound SMS and opt-outs. */
 bool control_open(struct sim *sim, struct err *err) __attribute__((warn_unused_result));
+
+void control_close(struct sim *sim);
 
 /* Back to the state at the start; the faults of the environment are in force again. */
 void control_reset(struct sim *sim);

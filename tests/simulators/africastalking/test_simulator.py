@@ -415,7 +415,7 @@ class Faults(Base):
         with self.assertRaises(TimeoutError):
             self.send("+254700000001", connection=impatient)
         impatient.close()
-        self.assertEqual(self.accepted(), 1)
+        self.wait_stats(lambda stats: stats["accepted"] == 1)
         start = time.monotonic()
         self.send("+254700000002")
         self.assertGreaterEqual(time.monotonic() - start, 0.99)
@@ -546,7 +546,7 @@ class Reports(Base):
                               "NotNetworkSubscriber", None}, reasons)
 
     def test_absent_is_overturned_later(self):
-        self.start(SIM_FAULTS='{"absent":1,"absent_ms":150}')
+        self.start(SIM_FAULTS='{"absent":1,"absent_ms":150}', SIM_REPORT_CONNECTIONS="1")
         self.send("+254700000001")
         self.assertEqual(self.words(self.receiver.wait(2)), ["AbsentSubscriber", "Success"])
 
@@ -570,7 +570,8 @@ class Reports(Base):
         self.assertEqual(len(copies), 20)
 
     def test_progress_unknown_and_reordered_words(self):
-        self.start(SIM_FAULTS='{"report_progress":1}', SIM_REPORT_DELAY="200-200")
+        self.start(SIM_FAULTS='{"report_progress":1}', SIM_REPORT_DELAY="200-200",
+                   SIM_REPORT_CONNECTIONS="1")
         self.send("+254700000001")
         self.assertIn(self.words(self.receiver.wait(3)), (["Sent", "Submitted", "Success"],
                                                           ["Sent", "Buffered", "Success"]))

@@ -182,7 +182,7 @@ bool campaign_create(struct db *db, const struct campaign_new *new, struct arena
     const char *country =
         definition->country && *definition->country ? definition->country : new->account->country;
     struct campaign_made made = { 0 };
-    const char *sender;
+    const char *sender = "";
     int64_t rows;
 
     if (!campaign_by_reference(db, new->account->id, new->reference, &made.id, err)) {

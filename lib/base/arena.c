@@ -38,7 +38,7 @@
 
 #ifdef ARENA_MALLOC
 #define FIRST_BLOCK_BYTES 0
-#define LARGE_BYTES 0
+#define LARGE_BYTES 1
 #else
 #define FIRST_BLOCK_BYTES ((size_t)64 << 10)
 #define LARGE_BYTES ((size_t)16 << 10)

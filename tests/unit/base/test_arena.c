@@ -102,16 +102,15 @@ static void used_counts_since_the_last_reset(void **state)
     assert_int_equal(arena_used(*state), 0);
 }
 
+#ifndef ARENA_MALLOC
 static void the_same_memory_serves_the_next_unit_of_work(void **state)
 {
-#ifdef ARENA_MALLOC
-    skip();
-#endif
     void *first = arena_alloc(*state, 64);
     arena_alloc(*state, 1 << 20);
     arena_reset(*state);
     assert_ptr_equal(arena_alloc(*state, 64), first);
 }
+#endif
 
 static void take_all(void *arena)
 {
@@ -139,11 +138,10 @@ static void an_array_that_overflows_panics(void **state)
     assert_panics(multiply_too_far, *state, "array of ");
 }
 
+/* Elsewhere reading what is gone is an error, which the next test shows. */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(ARENA_MALLOC)
 static void wiped_memory_is_gone(void **state)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(ARENA_MALLOC)
-    skip(); /* reading it is an error there, which the next test shows */
-#endif
     char *secret = arena_strdup(*state, "correct horse battery staple");
     char *volatile stale = secret;
 
@@ -153,6 +151,7 @@ static void wiped_memory_is_gone(void **state)
         assert_true(stale[i] == 0 || stale[i] == (char)0xa5);
     }
 }
+#endif
 
 #ifdef __SANITIZE_ADDRESS__
 static void read_stale(void *arena)
@@ -176,11 +175,11 @@ static void the_sanitizer_sees_misuse(void **state)
     static char said[CHILD_SAID_BYTES];
 
     run_in_child(read_stale, *state, said);
-    if (strstr(said, "AddressSanitizer: use-after-poison") == NULL) {
+    if (strstr(said, "ERROR: AddressSanitizer: ") == NULL) {
         fail_msg("stale text was read: '%s'", said);
     }
     run_in_child(write_past_the_end, *state, said);
-    if (strstr(said, "AddressSanitizer: use-after-poison") == NULL) {
+    if (strstr(said, "ERROR: AddressSanitizer: ") == NULL) {
         fail_msg("the end was passed: '%s'", said);
     }
 }
@@ -202,10 +201,14 @@ int main(void)
         test(text_is_copied_with_its_nul),
         test(long_text_is_formatted_whole),
         test(used_counts_since_the_last_reset),
+#ifndef ARENA_MALLOC
         test(the_same_memory_serves_the_next_unit_of_work),
+#endif
         test(past_the_limit_the_process_panics),
         test(an_array_that_overflows_panics),
+#if !defined(__SANITIZE_ADDRESS__) && !defined(ARENA_MALLOC)
         test(wiped_memory_is_gone),
+#endif
 #ifdef __SANITIZE_ADDRESS__
         test(the_sanitizer_sees_misuse),
 #endif

@@ -75,8 +75,8 @@ bool stage_wait_ms(struct stage *stage, int64_t ms)
     return stage->wait(stage, ms < stage->def->deadline_ms ? ms : stage->def->deadline_ms);
 }
 
-static enum verdict record(struct stage *stage, enum verdict verdict, const char *why,
-                           const char *fmt, va_list args)
+__attribute__((format(printf, 4, 0))) static enum verdict
+record(struct stage *stage, enum verdict verdict, const char *why, const char *fmt, va_list args)
 {
     stage->why = why;
     vsnprintf(stage->detail, sizeof stage->detail, fmt, args);

@@ -54,7 +54,7 @@ struct at_conf {
                  "form (works everywhere) or bulk (JSON, not in the sandbox)."),                   \
         CONF_BOOL(T, in enqueue, "SMS_ENQUEUE", "true",                                            \
                   "Let the provider answer first and send later."),                                \
-        CONF_MS(T, in timeout_ms, "SMS_TIMEOUT", "30s", 100, 60000,                                \
+        CONF_MS(T, in timeout_ms, "SMS_TIMEOUT", "20s", 100, 25000,                                \
                 "Longest wait for the answer to one SMS request.")
 
 extern const struct conf_item at_conf_items[];

@@ -9,12 +9,12 @@
 
 static const struct db_statement lock_batch = {
     "batch_lock",
-    "SELECT pg_try_advisory_lock(hashtextextended($1::text || ' ' || $2::text, 0))",
+    "SELECT pg_try_advisory_lock(hashtextextended($1::bigint::text || ' ' || $2::bigint::text, 0))",
     2,
 };
 static const struct db_statement unlock_batch = {
     "batch_unlock",
-    "SELECT pg_advisory_unlock(hashtextextended($1::text || ' ' || $2::text, 0))",
+    "SELECT pg_advisory_unlock(hashtextextended($1::bigint::text || ' ' || $2::bigint::text, 0))",
     2,
 };
 

@@ -524,7 +524,7 @@ static const struct stage_def send_sms_stage = {
                                             &route_opened_v1, &campaign_changed_v1, NULL },
     .conf = conf_items,
     .conf_size = sizeof(struct send_conf),
-    .deadline_ms = 120000,
+    .deadline_ms = 55000, /* a window of requests may take several rounds of SMS_TIMEOUT */
     .workers_env = "SMS_WORKER_CONCURRENCY",
     .workers_fallback = "5",
     .prefetch = 1,

@@ -20,24 +20,30 @@ const struct conf_item stage_settings_items[] = {
     CONF_END,
 };
 
+/* What the table cannot check. A setting that is wrong already has no value. */
+static void check_values(const struct stage_settings *settings, struct str *problems)
+{
+    enum log_level level;
+
+    if (settings->log_level != NULL && log_parse_level(settings->log_level, &level)) {
+        log_set_level(level);
+    } else if (settings->log_level != NULL) {
+        str_printf(problems, "LOG_LEVEL: '%.20s' is none of error, warn, info, debug\n",
+                   settings->log_level);
+    }
+    if (settings->prefix != NULL && settings->prefix[0] == '\0') {
+        str_puts(problems, "AMQP_PREFIX: empty, a name is required\n");
+    }
+}
+
 bool settings_load(struct stage *stage, struct str *problems)
 {
     struct stage_settings *settings = arena_alloc(stage->memory, sizeof *settings);
     const struct stage_def *def = stage->def;
     const size_t before = problems->len;
-    enum log_level level;
 
-    if (conf_load(stage_settings_items, settings, stage->memory, problems)) {
-        if (log_parse_level(settings->log_level, &level)) {
-            log_set_level(level);
-        } else {
-            str_printf(problems, "LOG_LEVEL: '%.20s' is none of error, warn, info, debug\n",
-                       settings->log_level);
-        }
-        if (settings->prefix[0] == '\0') {
-            str_puts(problems, "AMQP_PREFIX: empty, a name is required\n");
-        }
-    }
+    conf_load(stage_settings_items, settings, stage->memory, problems);
+    check_values(settings, problems);
     stage->settings = settings;
     if (def->conf != NULL) {
         void *conf = arena_alloc(stage->memory, def->conf_size);

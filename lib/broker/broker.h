@@ -2,9 +2,8 @@
  * broker - RabbitMQ: a publisher that knows what was confirmed, a consumer that loses nothing
  *
  *     broker_publisher_create(&conf, &pub, &err);
- *     broker_publish(pub, &out, ticket, &err);             // copied; sent at once or after a
- * reconnect broker_publisher_pump(pub, 0, settled, context);     // calls settled(context, ticket,
- * outcome)
+ *     broker_publish(pub, &out, ticket);                    // copied
+ *     broker_publisher_pump(pub, 0, settled, context);      // sends, calls settled(…, outcome)
  *
  *     broker_consumer_create(&conf, queues, 2, 32, &con, &err);
  *     while (broker_consumer_next(con, 1000, &delivery, &err) == BROKER_DELIVERY) {
@@ -75,14 +74,20 @@ void broker_publisher_destroy(
 unsigned broker_publisher_room(const struct broker_publisher *pub);
 unsigned broker_publisher_pending(const struct broker_publisher *pub);
 
-/* Queues one message under the caller's ticket; panics without room. Returns nothing: the outcome
- * comes with a pump. */
+/*
+ * Queues one message under the caller's ticket; panics without room, and for texts that AMQP cannot
+ * carry (255 bytes for exchange, key, id, type, correlation; 100,000 for all headers). It leaves at
+ * once when nothing else is on its way, else with the next pump: pump before waiting for anything
+ * else. The outcome comes with a pump, too.
+ */
 void broker_publish(struct broker_publisher *pub, const struct broker_message *message,
                     uint64_t ticket);
 
 /*
  * Moves frames for at most timeout_ms (0: what is there) and reports outcomes. Returns early once
- * something settled. Also (re)connects. Must be called at least once a heartbeat, also when idle.
+ * something settled, or on a signal. Also (re)connects, which may take up to 5 s each for the TCP
+ * connection and the login when the network swallows packets. Must be called at least once a
+ * heartbeat, also when idle. settled may publish; it must not pump or destroy.
  */
 void broker_publisher_pump(struct broker_publisher *pub, int timeout_ms, broker_settled_fn *settled,
                            void *context);
@@ -125,6 +130,8 @@ void broker_consumer_destroy(
  */
 enum broker_next broker_consumer_next(struct broker_consumer *consumer, int timeout_ms,
                                       struct broker_delivery *out);
+/* Gathered for up to 20 ms while more is buffered; out at once when nothing else is in hand. Twice
+ * panics. */
 void broker_ack(struct broker_consumer *consumer, uint64_t tag);
 /* Back to its queue, at its old place when possible. */
 void broker_requeue(struct broker_consumer *consumer, uint64_t tag);

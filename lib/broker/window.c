@@ -74,6 +74,11 @@ struct pending *window_unsent(const struct window *window)
     return window->sent < window->head ? *slot(window, window->sent) : NULL;
 }
 
+unsigned window_unsent_count(const struct window *window)
+{
+    return (unsigned)(window->head - window->sent);
+}
+
 void window_mark_sent(struct window *window)
 {
     window->sent++;

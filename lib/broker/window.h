@@ -40,6 +40,7 @@ unsigned window_pending(const struct window *window); /* settled but not taken c
 void window_add(struct window *window, struct pending *pending);
 
 struct pending *window_unsent(const struct window *window); /* NULL when all are sent */
+unsigned window_unsent_count(const struct window *window);
 void window_mark_sent(struct window *window);
 
 /* False when the broker names a message that was never sent to it. */

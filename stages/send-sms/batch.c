@@ -47,7 +47,7 @@ static const struct db_statement load_batch = {
     "batch_load",
     "SELECT b.first_seq, b.last_seq, b.claimed_seq, b.recorded_seq, b.pass, b.done_at IS NOT NULL,"
     "       c.account_id, a.slug, c.status, c.text, c.sender_id,"
-    "       coalesce(c.expires_at <= $3, false), coalesce(r.status = 'held', false)"
+    "       coalesce(c.expires_at <= $3, false), coalesce(r.status = 'held', false), b.claim"
     "  FROM batches b"
     "  JOIN campaigns c ON c.id = b.campaign_id"
     "  JOIN accounts a ON a.id = c.account_id"
@@ -91,6 +91,7 @@ bool batch_load(struct db *db, const char *route, int64_t campaign_id, int64_t n
         .sender_id = arena_strdup(arena, db_get_text(found, 0, 10)),
         .expired = db_get_bool(found, 0, 11),
         .route_held = db_get_bool(found, 0, 12),
+        .claim = db_get_int(found, 0, 13),
     };
     return true;
 }
@@ -110,13 +111,27 @@ static const struct db_statement doubt_orphans = {
     4
 };
 
-bool batch_doubt_orphans(struct db *db, struct batch *batch, int64_t *out_doubted, struct err *err)
+static const struct db_statement drop_claim = {
+    "batch_drop_claim",
+    "UPDATE batches SET claimed_seq = recorded_seq, in_flight = 0, claim = NULL"
+    " WHERE campaign_id = $1 AND batch = $2",
+    2,
+};
+
+bool batch_doubt_orphans(struct db *db, struct batch *batch, int64_t unsent_claim,
+                         int64_t *out_doubted, struct err *err)
 {
     AUTO_DB_RESULT struct db_result *result = NULL;
 
     *out_doubted = 0;
     if (batch->claimed_seq == batch->recorded_seq) {
         return true;
+    }
+    if (unsent_claim != 0 && batch->claim == unsent_claim) {
+        batch->claimed_seq = batch->recorded_seq;
+        return db_run(db, &drop_claim,
+                      (struct db_value[]){ db_int8(batch->campaign_id), db_int4(batch->number) },
+                      NULL, err);
     }
     if (!db_query(db, &doubt_orphans,
                   (struct db_value[]){ db_int8(batch->campaign_id), db_int4(batch->number),

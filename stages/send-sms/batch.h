@@ -64,8 +64,12 @@ bool batch_load(struct db *db, const char *route, int64_t campaign_id, int64_t n
                 int64_t now_ms, struct arena *arena, struct batch *out_batch, bool *out_found,
                 struct err *err);
 
-/* A claim that was never recorded: its worker died. Its recipients are in doubt from now on. */
-bool batch_doubt_orphans(struct db *db, struct batch *batch, int64_t *out_doubted, struct err *err);
+/*
+ * A claim that was never recorded: its worker died. Its recipients are in doubt from now on. Unless
+ * it is unsent_claim, the caller's own whose commit seemed to fail before a request left (0: none).
+ */
+bool batch_doubt_orphans(struct db *db, struct batch *batch, int64_t unsent_claim,
+                         int64_t *out_doubted, struct err *err);
 
 /* The next recipients of this pass, at most max; count 0 at the end. */
 bool batch_next_window(struct db *db, const struct batch *batch, int64_t max, struct arena *arena,

@@ -21,26 +21,17 @@
 
 #include "base/clock.h"
 #include "base/id.h"
-#include "batch.h"
 #include "campaign/store.h"
 #include "campaign/tell.h"
 #include "msg/campaign.h"
 #include "msg/event.h"
-#include "stage/stage.h"
+#include "run.h"
 
-#define HOLD_WINDOW_DELAY_MS                                                                       \
-    (600 * 1000)            /* the provider's forbidden hours: ask every ten minutes */
-#define ROUTE_DELAY_MS 1000 /* a batch that met a held route goes back to rate-limit */
-#define BREAKER_MAX_S 60    /* longest pause of the circuit breaker */
-#define MOMENT_MS 50        /* a permit that old was not used up by a pile */
-
-struct send_conf {
-    struct at_conf at;
-    long claim_window;
-    long attempts;
-    long backoff_ms;
-    long route_hold_ms;
-};
+/* In the provider's forbidden hours: ask every ten minutes. */
+#define HOLD_WINDOW_DELAY_MS (600 * 1000)
+#define ROUTE_DELAY_MS 1000      /* a batch that met a held route goes back to rate-limit */
+#define RECORD_PATIENCE_MS 30000 /* how long answers wait for the database */
+#define RECORD_PAUSE_MS 200
 
 static const struct conf_item conf_items[] = {
     AT_CONF_ITEMS(struct send_conf, at.),
@@ -56,206 +47,12 @@ static const struct conf_item conf_items[] = {
     CONF_END,
 };
 
-/* Why the rest of a batch is not sent now. */
-enum halt { HALT_NONE, HALT_ROUTE, HALT_SENDER, HALT_LOST };
-
-struct run {
-    struct stage *stage;
-    struct batch batch;
-    struct tally total;
-    bool held_window; /* some recipient may not be sent to at this hour */
-    enum halt halt;
-    struct at_verdict worst; /* what made it halt */
-};
-
 static bool start(struct stage *stage, struct err *err)
 {
     const struct send_conf *conf = stage_conf(stage);
 
+    stage_set_state(stage, arena_alloc(stage_memory(stage), sizeof(struct memory)));
     return at_conf_check(&conf->at, err);
-}
-
-/* ---- requests: recipients of equal text share one ---- */
-
-struct requests {
-    size_t count;
-    struct http_call *calls;
-    struct http_reply *replies;
-    size_t *members;  /* window indexes, request after request */
-    size_t *first;    /* of each request, and the end */
-    int64_t *msisdns; /* in the order of members */
-};
-
-/* Groups by text. Windows are small; texts of one campaign are equal or mostly different. */
-static void group(const struct window *window, struct requests *requests, struct arena *arena)
-{
-    bool *taken = arena_array(arena, window->count + 1, sizeof *taken);
-    bool alike = window->count > 0 &&
-                 window->recipients[0].text == window->recipients[window->count - 1].text;
-    size_t filled = 0;
-
-    requests->members = arena_array(arena, window->count + 1, sizeof *requests->members);
-    requests->first = arena_array(arena, window->count + 1, sizeof *requests->first);
-    requests->msisdns = arena_array(arena, window->count + 1, sizeof *requests->msisdns);
-    for (size_t i = 0; i < window->count; i++) {
-        const char *text = window->recipients[i].text;
-
-        if (taken[i]) {
-            continue;
-        }
-        requests->first[requests->count++] = filled;
-        for (size_t j = i; j < window->count; j++) {
-            const char *other = window->recipients[j].text;
-
-            if (!taken[j] && (alike || other == text || strcmp(other, text) == 0)) {
-                taken[j] = true;
-                requests->members[filled] = j;
-                requests->msisdns[filled++] = window->recipients[j].msisdn;
-            }
-        }
-    }
-    requests->first[requests->count] = filled;
-}
-
-static void call_provider(struct run *run, const struct window *window, struct requests *requests)
-{
-    const struct send_conf *conf = stage_conf(run->stage);
-    struct arena *arena = stage_arena(run->stage);
-
-    group(window, requests, arena);
-    requests->calls = arena_array(arena, requests->count + 1, sizeof *requests->calls);
-    requests->replies = arena_array(arena, requests->count + 1, sizeof *requests->replies);
-    for (size_t i = 0; i < requests->count; i++) {
-        size_t first = requests->first[i];
-
-        at_request(&conf->at, run->batch.sender_id,
-                   window->recipients[requests->members[first]].text, &requests->msisdns[first],
-                   requests->first[i + 1] - first, &requests->calls[i], arena);
-    }
-    http_run(stage_http(run->stage), requests->calls, requests->replies, requests->count, arena);
-}
-
-/* How bad a verdict is for the route; the worst of a window decides. */
-static int gravity(const struct at_verdict *verdict)
-{
-    switch (verdict->state) {
-    case AT_REQUEST_OK:
-        return 0;
-    case AT_REQUEST_UNKNOWN:
-        return 1;
-    case AT_REQUEST_NOT_SENT:
-        return 2;
-    case AT_REQUEST_THROTTLED:
-        return 3;
-    case AT_REQUEST_MALFORMED:
-    case AT_REQUEST_REFUSED:
-        return 4;
-    case AT_REQUEST_UNAUTHORISED:
-        return 5;
-    }
-    return 5;
-}
-
-/* Reads all replies into outcomes in the window's order. */
-static struct at_outcome *read_replies(struct run *run, const struct window *window,
-                                       const struct requests *requests)
-{
-    struct arena *arena = stage_arena(run->stage);
-    struct at_outcome *outcomes = arena_array(arena, window->count + 1, sizeof *outcomes);
-    struct at_outcome *some = arena_array(arena, window->count + 1, sizeof *some);
-
-    for (size_t i = 0; i < requests->count; i++) {
-        size_t first = requests->first[i];
-        size_t n = requests->first[i + 1] - first;
-        struct at_verdict verdict;
-
-        at_read(&requests->replies[i], &requests->msisdns[first], n, some, &verdict, arena);
-        for (size_t j = 0; j < n; j++) {
-            outcomes[requests->members[first + j]] = some[j];
-            run->held_window |= some[j].class == AT_HOLD_WINDOW;
-            if (verdict.state == AT_REQUEST_OK && some[j].class == AT_HOLD_ACCOUNT) {
-                verdict.state = strcmp(some[j].reason, "invalid_sender_id") == 0
-                                    ? AT_REQUEST_REFUSED
-                                    : AT_REQUEST_UNAUTHORISED;
-                verdict.why = some[j].reason;
-            }
-        }
-        if (gravity(&verdict) > gravity(&run->worst)) {
-            run->worst = verdict;
-        }
-    }
-    return outcomes;
-}
-
-/* ---- the route: held when the provider cannot or will not, opened when it does again ---- */
-
-static const struct db_statement hold_route = {
-    "send_hold_route",
-    "UPDATE routes"
-    "   SET status = 'held', why = $2, detail = $3, held_at = now(), failures = failures + 1,"
-    "       held_until = now() + make_interval(secs =>"
-    "           CASE WHEN $4 > 0 THEN $4 ELSE least($5, 2 ^ least(failures, 10)) END)"
-    " WHERE name = $1"
-    " RETURNING held_until",
-    5
-};
-static const struct db_statement open_route = {
-    "send_open_route",
-    "UPDATE routes SET status = 'open', why = NULL, detail = NULL, held_at = NULL,"
-    "       held_until = NULL, failures = 0"
-    " WHERE name = $1 AND status = 'held'",
-    1,
-};
-
-static bool hold(struct run *run, struct err *err)
-{
-    const struct send_conf *conf = stage_conf(run->stage);
-    AUTO_DB_RESULT struct db_result *held = NULL;
-    const struct at_verdict *why = &run->worst;
-    int64_t rest_s = why->retry_after_s > 0 ? why->retry_after_s : 0;
-
-    if (why->state == AT_REQUEST_UNAUTHORISED || why->state == AT_REQUEST_MALFORMED) {
-        rest_s = conf->route_hold_ms / 1000;
-    }
-    if (!db_query(stage_db(run->stage), &hold_route,
-                  (struct db_value[]){ db_text(stage_route(run->stage)), db_text(why->why),
-                                       db_text(why->detail), db_int4((int32_t)rest_s),
-                                       db_int4(BREAKER_MAX_S) },
-                  &held, err)) {
-        return false;
-    }
-    stage_emit(run->stage, &route_held_v1,
-               &(struct route_event){
-                   .route = stage_route(run->stage),
-                   .why = why->why,
-                   .detail = why->detail,
-                   .until_ms = db_rows(held) > 0 ? db_get_time(held, 0, 0) : 0,
-                   .at_ms = stage_now_ms(run->stage),
-               });
-    log_warn(stage_log(run->stage), "route_held", KV_STR("why", why->why),
-             KV_STR("detail", why->detail));
-    return true;
-}
-
-static bool reopen(struct run *run, struct err *err)
-{
-    int64_t rows;
-
-    if (!run->batch.route_held || run->total.accepted == 0) {
-        return true;
-    }
-    if (!db_run(stage_db(run->stage), &open_route,
-                (struct db_value[]){ db_text(stage_route(run->stage)) }, &rows, err)) {
-        return false;
-    }
-    if (rows > 0) {
-        stage_emit(run->stage, &route_opened_v1,
-                   &(struct route_event){ .route = stage_route(run->stage),
-                                          .why = "accepted_again",
-                                          .detail = "",
-                                          .at_ms = stage_now_ms(run->stage) });
-    }
-    return true;
 }
 
 static const struct db_statement pause_campaign = {
@@ -288,8 +85,6 @@ static bool pause(struct run *run, struct err *err)
     return true;
 }
 
-/* ---- the batch ---- */
-
 static void add_tally(struct tally *total, const struct tally *part)
 {
     total->accepted += part->accepted;
@@ -317,36 +112,85 @@ static enum halt halt_for(const struct run *run, const struct tally *tally)
     return HALT_ROUTE;
 }
 
-/* Claims, sends and records one window. The record commits with the next claim or at the end. */
-static bool send_window(struct run *run, const struct window *window, struct err *err)
+/* The claim stands before the requests leave; one whose commit failed is known not to have left. */
+static bool claim(struct run *run, const struct window *window, bool *out_mine, struct err *err)
+{
+    struct memory *memory = stage_state(run->stage);
+
+    if (!batch_claim(stage_db(run->stage), &run->batch, window, out_mine, err)) {
+        return false;
+    }
+    if (*out_mine) {
+        memory->unsent_claim = run->batch.claim;
+        if (!stage_commit(run->stage, err)) {
+            return false;
+        }
+        memory->unsent_claim = 0;
+    }
+    return true;
+}
+
+static bool record(struct run *run, const struct window *window, const struct at_outcome *outcomes,
+                   struct tally *tally, bool *out_mine, struct err *err)
 {
     const struct send_conf *conf = stage_conf(run->stage);
-    struct requests requests = { 0 };
+
+    if (!batch_record(stage_db(run->stage), &run->batch, window, outcomes, conf->attempts,
+                      stage_now_ms(run->stage), stage_arena(run->stage), tally, out_mine, err)) {
+        return false;
+    }
+    stage_crash_point("after_record");
+    return stage_commit(run->stage, err);
+}
+
+/*
+ * Answers exist only here until they are recorded, so a database that is away is waited for.
+ * Recorded that way the batch is looked at anew: false with a temporary error.
+ */
+static bool record_firmly(struct run *run, const struct window *window,
+                          const struct at_outcome *outcomes, struct tally *tally, bool *out_mine,
+                          struct err *err)
+{
+    struct db *db = stage_db(run->stage);
+    int64_t until_ms = clock_mono_ms() + RECORD_PATIENCE_MS;
+
+    if (record(run, window, outcomes, tally, out_mine, err)) {
+        return true;
+    }
+    while (err->kind != ERR_PERMANENT && clock_mono_ms() < until_ms) {
+        db_rollback(db);
+        clock_sleep_ms(RECORD_PAUSE_MS);
+        stage_wait_ms(run->stage, 0);
+        if ((db_is_down(db) && !db_reconnect(db, err)) || !db_begin(db, err)) {
+            continue;
+        }
+        if (record(run, window, outcomes, tally, out_mine, err)) {
+            return err_temporary(err, "recorded_late", "the database was away for a moment");
+        }
+    }
+    return false;
+}
+
+/* Claims, sends and records one window. */
+static bool send_window(struct run *run, const struct window *window, struct err *err)
+{
     struct at_outcome *outcomes;
     struct tally tally;
     bool mine;
 
     stage_wait_ms(run->stage, 0); /* the broker hears from us between windows */
-    if (!batch_claim(stage_db(run->stage), &run->batch, window, &mine, err)) {
+    if (!claim(run, window, &mine, err)) {
         return false;
     }
     if (!mine) {
         run->halt = HALT_LOST;
         return true;
     }
-    if (!stage_commit(run->stage, err)) {
-        return false;
-    }
     stage_crash_point("after_claim");
-    call_provider(run, window, &requests);
-    stage_crash_point("after_reply");
-    run->worst = (struct at_verdict){ .state = AT_REQUEST_OK, .why = "ok" };
-    outcomes = read_replies(run, window, &requests);
-    if (!batch_record(stage_db(run->stage), &run->batch, window, outcomes, conf->attempts,
-                      stage_now_ms(run->stage), stage_arena(run->stage), &tally, &mine, err)) {
+    outcomes = requests_send(run, window);
+    if (!record_firmly(run, window, outcomes, &tally, &mine, err)) {
         return false;
     }
-    stage_crash_point("after_record");
     add_tally(&run->total, &tally);
     run->halt = mine ? halt_for(run, &tally) : HALT_LOST;
     return true;
@@ -406,7 +250,7 @@ static bool conclude(struct run *run, const struct batch_paced *paced, struct er
 {
     struct db *db = stage_db(run->stage);
 
-    if (!reopen(run, err)) {
+    if (!route_reopen(run, err)) {
         return false;
     }
     switch (run->halt) {
@@ -416,7 +260,7 @@ static bool conclude(struct run *run, const struct batch_paced *paced, struct er
         return pause(run, err) && batch_end(db, &run->batch, BATCH_WAIT, err);
     case HALT_ROUTE:
         emit_again(run, paced, ROUTE_DELAY_MS);
-        return hold(run, err) && batch_end(db, &run->batch, BATCH_AGAIN, err);
+        return route_hold(run, err) && batch_end(db, &run->batch, BATCH_AGAIN, err);
     case HALT_NONE:
         break;
     }
@@ -456,6 +300,7 @@ static bool run_batch(struct run *run, const struct batch_paced *paced, int64_t 
                       bool *out_found, struct err *err)
 {
     struct db *db = stage_db(run->stage);
+    struct memory *memory = stage_state(run->stage);
     int64_t doubted;
     bool wanted;
 
@@ -467,7 +312,7 @@ static bool run_batch(struct run *run, const struct batch_paced *paced, int64_t 
     if (!*out_found) {
         return true;
     }
-    if (!batch_doubt_orphans(db, &run->batch, &doubted, err) ||
+    if (!batch_doubt_orphans(db, &run->batch, memory->unsent_claim, &doubted, err) ||
         !is_wanted(run, paced, &wanted, err)) {
         return false;
     }

@@ -1,0 +1,129 @@
+/*
+ * requests - a window of recipients becomes provider requests, and their replies outcomes
+ *
+ * The provider takes one text a request, so recipients of equal text share one; all requests of a
+ * window are under way together.
+ */
+#include <string.h>
+
+#include "run.h"
+
+struct requests {
+    size_t count;
+    struct http_call *calls;
+    struct http_reply *replies;
+    size_t *members;  /* window indexes, request after request */
+    size_t *first;    /* of each request, and the end */
+    int64_t *msisdns; /* in the order of members */
+};
+
+/* Groups by text. Windows are small; texts of one campaign are equal or mostly different. */
+static void group(const struct window *window, struct requests *requests, struct arena *arena)
+{
+    bool *taken = arena_array(arena, window->count + 1, sizeof *taken);
+    bool alike = window->count > 0 &&
+                 window->recipients[0].text == window->recipients[window->count - 1].text;
+    size_t filled = 0;
+
+    requests->members = arena_array(arena, window->count + 1, sizeof *requests->members);
+    requests->first = arena_array(arena, window->count + 1, sizeof *requests->first);
+    requests->msisdns = arena_array(arena, window->count + 1, sizeof *requests->msisdns);
+    for (size_t i = 0; i < window->count; i++) {
+        const char *text = window->recipients[i].text;
+
+        if (taken[i]) {
+            continue;
+        }
+        requests->first[requests->count++] = filled;
+        for (size_t j = i; j < window->count; j++) {
+            const char *other = window->recipients[j].text;
+
+            if (!taken[j] && (alike || other == text || strcmp(other, text) == 0)) {
+                taken[j] = true;
+                requests->members[filled] = j;
+                requests->msisdns[filled++] = window->recipients[j].msisdn;
+            }
+        }
+    }
+    requests->first[requests->count] = filled;
+}
+
+static void call_provider(struct run *run, const struct window *window, struct requests *requests)
+{
+    const struct send_conf *conf = stage_conf(run->stage);
+    struct arena *arena = stage_arena(run->stage);
+
+    group(window, requests, arena);
+    requests->calls = arena_array(arena, requests->count + 1, sizeof *requests->calls);
+    requests->replies = arena_array(arena, requests->count + 1, sizeof *requests->replies);
+    for (size_t i = 0; i < requests->count; i++) {
+        size_t first = requests->first[i];
+
+        at_request(&conf->at, run->batch.sender_id,
+                   window->recipients[requests->members[first]].text, &requests->msisdns[first],
+                   requests->first[i + 1] - first, &requests->calls[i], arena);
+    }
+    http_run(stage_http(run->stage), requests->calls, requests->replies, requests->count, arena);
+}
+
+/* How bad a verdict is for the route; the worst of a window decides. */
+static int gravity(const struct at_verdict *verdict)
+{
+    switch (verdict->state) {
+    case AT_REQUEST_OK:
+        return 0;
+    case AT_REQUEST_UNKNOWN:
+        return 1;
+    case AT_REQUEST_NOT_SENT:
+        return 2;
+    case AT_REQUEST_THROTTLED:
+        return 3;
+    case AT_REQUEST_MALFORMED:
+    case AT_REQUEST_REFUSED:
+        return 4;
+    case AT_REQUEST_UNAUTHORISED:
+        return 5;
+    }
+    return 5;
+}
+
+/* Reads all replies into outcomes in the window's order. */
+static struct at_outcome *read_replies(struct run *run, const struct window *window,
+                                       const struct requests *requests)
+{
+    struct arena *arena = stage_arena(run->stage);
+    struct at_outcome *outcomes = arena_array(arena, window->count + 1, sizeof *outcomes);
+    struct at_outcome *some = arena_array(arena, window->count + 1, sizeof *some);
+
+    for (size_t i = 0; i < requests->count; i++) {
+        size_t first = requests->first[i];
+        size_t n = requests->first[i + 1] - first;
+        struct at_verdict verdict;
+
+        at_read(&requests->replies[i], &requests->msisdns[first], n, some, &verdict, arena);
+        for (size_t j = 0; j < n; j++) {
+            outcomes[requests->members[first + j]] = some[j];
+            run->held_window |= some[j].class == AT_HOLD_WINDOW;
+            if (verdict.state == AT_REQUEST_OK && some[j].class == AT_HOLD_ACCOUNT) {
+                verdict.state = strcmp(some[j].reason, "invalid_sender_id") == 0
+                                    ? AT_REQUEST_REFUSED
+                                    : AT_REQUEST_UNAUTHORISED;
+                verdict.why = some[j].reason;
+            }
+        }
+        if (gravity(&verdict) > gravity(&run->worst)) {
+            run->worst = verdict;
+        }
+    }
+    return outcomes;
+}
+
+struct at_outcome *requests_send(struct run *run, const struct window *window)
+{
+    struct requests requests = { 0 };
+
+    call_provider(run, window, &requests);
+    stage_crash_point("after_reply");
+    run->worst = (struct at_verdict){ .state = AT_REQUEST_OK, .why = "ok" };
+    return read_replies(run, window, &requests);
+}

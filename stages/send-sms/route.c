@@ -1,0 +1,79 @@
+/*
+ * route - held when the provider cannot or will not take anything, opened when it does again
+ *
+ * The row in routes is what rate-limit looks at; holding again adds to the failures in a row, from
+ * which the pause grows.
+ */
+#include "msg/event.h"
+#include "run.h"
+
+#define BREAKER_MAX_S 60 /* longest pause of the circuit breaker */
+
+static const struct db_statement hold_route = {
+    "send_hold_route",
+    "UPDATE routes"
+    "   SET status = 'held', why = $2, detail = $3, held_at = now(), failures = failures + 1,"
+    "       held_until = now() + make_interval(secs =>"
+    "           CASE WHEN $4 > 0 THEN $4 ELSE least($5, 2 ^ least(failures, 10)) END)"
+    " WHERE name = $1"
+    " RETURNING held_until",
+    5
+};
+static const struct db_statement open_route = {
+    "send_open_route",
+    "UPDATE routes SET status = 'open', why = NULL, detail = NULL, held_at = NULL,"
+    "       held_until = NULL, failures = 0"
+    " WHERE name = $1 AND status = 'held'",
+    1,
+};
+
+bool route_hold(struct run *run, struct err *err)
+{
+    const struct send_conf *conf = stage_conf(run->stage);
+    AUTO_DB_RESULT struct db_result *held = NULL;
+    const struct at_verdict *why = &run->worst;
+    int64_t rest_s = why->retry_after_s > 0 ? why->retry_after_s : 0;
+
+    if (why->state == AT_REQUEST_UNAUTHORISED || why->state == AT_REQUEST_MALFORMED) {
+        rest_s = conf->route_hold_ms / 1000;
+    }
+    if (!db_query(stage_db(run->stage), &hold_route,
+                  (struct db_value[]){ db_text(stage_route(run->stage)), db_text(why->why),
+                                       db_text(why->detail), db_int4((int32_t)rest_s),
+                                       db_int4(BREAKER_MAX_S) },
+                  &held, err)) {
+        return false;
+    }
+    stage_emit(run->stage, &route_held_v1,
+               &(struct route_event){
+                   .route = stage_route(run->stage),
+                   .why = why->why,
+                   .detail = why->detail,
+                   .until_ms = db_rows(held) > 0 ? db_get_time(held, 0, 0) : 0,
+                   .at_ms = stage_now_ms(run->stage),
+               });
+    log_warn(stage_log(run->stage), "route_held", KV_STR("why", why->why),
+             KV_STR("detail", why->detail));
+    return true;
+}
+
+bool route_reopen(struct run *run, struct err *err)
+{
+    int64_t rows;
+
+    if (!run->batch.route_held || run->total.accepted == 0) {
+        return true;
+    }
+    if (!db_run(stage_db(run->stage), &open_route,
+                (struct db_value[]){ db_text(stage_route(run->stage)) }, &rows, err)) {
+        return false;
+    }
+    if (rows > 0) {
+        stage_emit(run->stage, &route_opened_v1,
+                   &(struct route_event){ .route = stage_route(run->stage),
+                                          .why = "accepted_again",
+                                          .detail = "",
+                                          .at_ms = stage_now_ms(run->stage) });
+    }
+    return true;
+}

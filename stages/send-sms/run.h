@@ -1,0 +1,47 @@
+/*
+ * run - one batch in the hands of one worker: what the files of this stage share
+ */
+#ifndef SEND_SMS_RUN_H
+#define SEND_SMS_RUN_H
+
+#include <stdbool.h>
+
+#include "batch.h"
+#include "provider/africastalking.h"
+#include "stage/stage.h"
+
+struct send_conf {
+    struct at_conf at;
+    long claim_window;
+    long attempts;
+    long backoff_ms;
+    long route_hold_ms;
+};
+
+/* What a worker knows that the database may not: see batch_doubt_orphans(). */
+struct memory {
+    int64_t unsent_claim;
+};
+
+/* Why the rest of a batch is not sent now. */
+enum halt { HALT_NONE, HALT_ROUTE, HALT_SENDER, HALT_LOST };
+
+struct run {
+    struct stage *stage;
+    struct batch batch;
+    struct tally total;
+    bool held_window; /* some recipient may not be sent to at this hour */
+    enum halt halt;
+    struct at_verdict worst; /* what made it halt */
+};
+
+/* Asks the provider about a claimed window, equal texts in one request; outcomes in its order. */
+struct at_outcome *requests_send(struct run *run, const struct window *window);
+
+/* Holds the route because of run->worst, and tells. */
+bool route_hold(struct run *run, struct err *err);
+
+/* Opens a held route over which something was accepted again, and tells. */
+bool route_reopen(struct run *run, struct err *err);
+
+#endif

@@ -1,0 +1,179 @@
+/*
+ * callbacks - the hot path: a provider's callback, kept by the broker before it is answered
+ *
+ * Parsed on libmicrohttpd's thread, suspended, handed to the publisher, resumed by its confirm.
+ * Nothing is allocated but what the visit keeps for the next callback. A callback that has passed
+ * the token is never refused for what it says.
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "crypto/crypto.h"
+#include "server.h"
+
+enum phase { PHASE_BODY, PHASE_WAIT };
+
+static const struct {
+    const char *path;
+    size_t len;
+    enum callback_kind kind;
+} paths[] = {
+#define PATH(text, kind)                                                                           \
+    {                                                                                              \
+        text, sizeof(text) - 1, kind                                                               \
+    }
+    PATH("/api/messages/delivery-callback", CALLBACK_DELIVERY),
+    PATH("/api/messages/incoming", CALLBACK_INCOMING),
+    PATH("/api/communications/webhooks/sms", CALLBACK_ANY),
+};
+
+/* Keeps a rare long body's memory from staying with an idle connection. */
+#define KEEP_BYTES 4096
+
+static void trim(struct str *str)
+{
+    if (str->size > KEEP_BYTES) {
+        str_free(str);
+    }
+}
+
+/* The token is the rest of the path, or the query's token. */
+static bool has_token(struct visit *visit, const char *rest)
+{
+    const char *expected = server_app(visit->server)->settings->webhook_token;
+    char segment[256];
+    size_t len;
+
+    if (*rest == '/' && rest[1] != '\0') {
+        len = strlen(rest + 1);
+        if (rest[len] == '/') {
+            len--;
+        }
+        if (len >= sizeof(segment)) {
+            return false;
+        }
+        memcpy(segment, rest + 1, len);
+        segment[len] = '\0';
+        return crypto_equal(segment, expected);
+    }
+    return crypto_equal(
+        MHD_lookup_connection_value(visit->connection, MHD_GET_ARGUMENT_KIND, "token"), expected);
+}
+
+static void hand_over(struct visit *visit)
+{
+    struct publisher *publisher = server_app(visit->server)->publisher;
+
+    if (visit->read.made == MADE_REPORT) {
+        visit->report.json = visit->json.bytes;
+        visit->report.len = visit->json.len;
+        visit->report.context = visit;
+        publish_report(publisher, &visit->report);
+    } else {
+        publish_send(publisher, &visit->parcel);
+    }
+}
+
+static void settle(struct visit *visit, enum publish_outcome outcome)
+{
+    visit->outcome = outcome;
+    server_resume(visit);
+}
+
+void callbacks_settled(struct report *list, enum publish_outcome outcome)
+{
+    while (list != NULL) {
+        struct visit *visit = list->context;
+        list = list->next; /* before the resume: the visit goes on at once */
+        settle(visit, outcome);
+    }
+}
+
+static void parcel_settled(struct parcel *parcel, enum publish_outcome outcome)
+{
+    settle(parcel->context, outcome);
+}
+
+static void read_body(struct visit *visit, const char *body, size_t len)
+{
+    callback_read(visit->kind, body, len, clock_now_ms(), server_scratch(visit->server),
+                  &visit->json, &visit->read);
+}
+
+static void fill_parcel(struct visit *visit)
+{
+    visit->parcel = (struct parcel){
+        .shape = callback_shape(visit->read.made),
+        .lane = LANE_NORMAL,
+        .body = visit->json.bytes,
+        .body_len = visit->json.len,
+        .settled = parcel_settled,
+        .context = visit,
+    };
+    memcpy(visit->parcel.id, visit->read.id, sizeof(visit->parcel.id));
+}
+
+static enum MHD_Result step_callback(struct visit *visit, const char *data, size_t *size)
+{
+    if (visit->phase == PHASE_WAIT) {
+        trim(&visit->raw);
+        trim(&visit->json);
+        return server_answer_canned(
+            visit, visit->outcome == PUBLISH_CONFIRMED ? CANNED_OK : CANNED_UNAVAILABLE);
+    }
+    if (*size > 0) {
+        if (visit->raw.len == 0 && *size == visit->content_length) {
+            read_body(visit, data, *size); /* all of it, where it is: the usual case */
+            visit->content_length = 0;
+        } else if (visit->raw.len + *size <= BODY_CALLBACK_MAX) {
+            str_append(&visit->raw, data, *size);
+        } else {
+            return MHD_NO; /* chunked, and past the limit */
+        }
+        *size = 0;
+        return MHD_YES;
+    }
+    if (!publish_is_ready(server_app(visit->server)->publisher)) {
+        return server_answer_canned(visit, CANNED_UNAVAILABLE);
+    }
+    if (visit->json.len == 0) {
+        read_body(visit, visit->raw.bytes != NULL ? visit->raw.bytes : "", visit->raw.len);
+    }
+    if (visit->read.made != MADE_REPORT) {
+        fill_parcel(visit);
+    }
+    visit->phase = PHASE_WAIT;
+    server_suspend(visit);
+    hand_over(visit);
+    return MHD_YES;
+}
+
+bool callbacks_begin(struct visit *visit, const char *path, const char *method,
+                     const struct head *head, enum MHD_Result *out_result)
+{
+    size_t i = 0;
+
+    while (i < sizeof(paths) / sizeof(*paths) &&
+           (strncmp(path, paths[i].path, paths[i].len) != 0 ||
+            (path[paths[i].len] != '/' && path[paths[i].len] != '\0'))) {
+        i++;
+    }
+    if (i == sizeof(paths) / sizeof(*paths)) {
+        return false;
+    }
+    visit->kind = paths[i].kind;
+    visit->content_length = head->content_length;
+    str_reset(&visit->raw);
+    str_reset(&visit->json);
+    visit->step = step_callback;
+    visit->phase = PHASE_BODY;
+    *out_result = MHD_YES;
+    if (!has_token(visit, path + paths[i].len)) {
+        *out_result = server_answer_canned(visit, CANNED_FORBIDDEN);
+    } else if (strcmp(method, "POST") != 0) {
+        *out_result = server_answer_canned(visit, CANNED_BAD_METHOD);
+    } else if (head->content_length != LENGTH_CHUNKED && head->content_length > BODY_CALLBACK_MAX) {
+        *out_result = server_answer_canned(visit, CANNED_TOO_LARGE);
+    }
+    return true;
+}

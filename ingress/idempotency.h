@@ -1,0 +1,29 @@
+/*
+ * idempotency - a POST said twice is done once
+ *
+ * With an Idempotency-Key, the first answer is stored and given again for 24 hours; while the first
+ * is under way a second is 409; the same key with another request is 422. Answers that may differ
+ * next time (429, 5xx) are not stored. Should the process die in between, the claim lapses after a
+ * minute and the request is run again: what it creates is named after the key, so it is not created
+ * twice, and what it publishes has the same ids.
+ */
+#ifndef INGRESS_IDEMPOTENCY_H
+#define INGRESS_IDEMPOTENCY_H
+
+#include "request.h"
+#include "routes.h"
+
+/* Runs the handler, or answers as before. On a worker. */
+enum reply idempotency_run(struct request *req, handle_fn *handle);
+
+/* The two halves, for an upload: REPLY_NONE means go on; then store what was answered. */
+enum reply idempotency_begin(struct request *req);
+void idempotency_end(struct request *req, enum reply reply);
+
+/* The name of what the request creates: of its key, or of chance. In the arena. */
+const char *idempotency_reference(struct request *req);
+
+/* Forgets what is older than 24 hours; called now and then. */
+bool idempotency_purge(struct db *db, struct err *err);
+
+#endif

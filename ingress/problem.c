@@ -1,0 +1,223 @@
+/*
+ * problem - refusals: one table of statuses, one way of writing them
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "request.h"
+#include "routes.h"
+
+static const struct {
+    int status;
+    const char *title;
+} replies[] = {
+    [REPLY_NONE] = { 0, "" },
+    [REPLY_OK] = { 200, "OK" },
+    [REPLY_ACCEPTED] = { 202, "Accepted" },
+    [REPLY_STREAM] = { 200, "OK" },
+    [REPLY_BAD_REQUEST] = { 400, "The request cannot be read" },
+    [REPLY_UNAUTHORISED] = { 401, "A valid API key is needed" },
+    [REPLY_FORBIDDEN] = { 403, "Not allowed" },
+    [REPLY_NOT_FOUND] = { 404, "Not found" },
+    [REPLY_BAD_METHOD] = { 405, "This method is not available here" },
+    [REPLY_CONFLICT] = { 409, "In conflict with the present state" },
+    [REPLY_TOO_LARGE] = { 413, "Too large" },
+    [REPLY_BAD_MEDIA_TYPE] = { 415, "This content type is not accepted here" },
+    [REPLY_UNPROCESSABLE] = { 422, "A value is not acceptable" },
+    [REPLY_TOO_MANY] = { 429, "Too many requests" },
+    [REPLY_INTERNAL] = { 500, "Something went wrong on our side" },
+    [REPLY_UNAVAILABLE] = { 503, "Not available for the moment" },
+};
+
+int reply_http(enum reply reply)
+{
+    return replies[reply].status;
+}
+
+const char *reply_title(enum reply reply)
+{
+    return replies[reply].title;
+}
+
+size_t replies_count(void)
+{
+    return sizeof(replies) / sizeof(*replies);
+}
+
+/* "schedule_in_past" to "urn:tuma:problem:schedule-in-past". */
+static void put_type(struct str *out, const char *code)
+{
+    str_puts(out, "{\"type\":\"urn:tuma:problem:");
+    for (; *code != '\0'; code++) {
+        str_putc(out, *code == '_' ? '-' : *code);
+    }
+    str_putc(out, '"');
+}
+
+enum reply refuse(struct request *req, enum reply reply, const char *code, const char *field,
+                  const char *fmt, ...)
+{
+    struct str *out = &req->body_out;
+    char detail[1024];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(detail, sizeof(detail), fmt, args);
+    va_end(args);
+    str_reset(out);
+    put_type(out, code);
+    put_text(out, "title", reply_title(reply));
+    put_int(out, "status", reply_http(reply));
+    put_text(out, "detail", detail);
+    put_text(out, "code", code);
+    if (field != NULL) {
+        put_text(out, "field", field);
+    }
+    put_text(out, "trace", req->trace);
+    str_putc(out, '}');
+    req->type_out = "application/problem+json";
+    req->code = code;
+    req->disposition = NULL;
+    if ((reply == REPLY_UNAVAILABLE || reply == REPLY_TOO_MANY) && req->retry_after_s == 0) {
+        req->retry_after_s = RETRY_AFTER_S;
+    }
+    return reply;
+}
+
+/* Fields of a campaign as the record names them, and as the two families of the API do. */
+static const struct {
+    const char *record, *messages, *communications;
+} names[] = {
+    { "message_template", "message", "messageTemplate" },
+    { "sender_id", "sender_id", "senderId" },
+    { "scheduled_at", "options.scheduled_time", "scheduledTime" },
+    { "expires_at", "expires_at", "expiresAt" },
+    { "missing_default", "missing_default", "missingDefault" },
+};
+
+static const char *rename_field(const struct request *req, const char *field)
+{
+    bool messages = req->route != NULL && strncmp(req->route->path, "/api/messages/", 14) == 0;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        if (strcmp(names[i].record, field) == 0) {
+            return messages ? names[i].messages : names[i].communications;
+        }
+    }
+    return field;
+}
+
+static enum reply reply_for(const struct err *err)
+{
+    if (err->kind == ERR_TEMPORARY) {
+        return REPLY_UNAVAILABLE;
+    }
+    if (err->kind == ERR_UNKNOWN || strncmp(err->what, "pg_", 3) == 0) {
+        return REPLY_INTERNAL;
+    }
+    if (strcmp(err->what, "bad_json") == 0) {
+        return REPLY_BAD_REQUEST;
+    }
+    if (strcmp(err->what, "campaign_unknown") == 0) {
+        return REPLY_NOT_FOUND;
+    }
+    return strcmp(err->what, "wrong_status") == 0 ? REPLY_CONFLICT : REPLY_UNPROCESSABLE;
+}
+
+/* The length of the field's name at the front of "recipients[3].phone: 70 bytes long", or 0. */
+static size_t field_len(const char *detail)
+{
+    size_t len = strspn(detail, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "0123456789_.[]");
+
+    return detail[len] == ':' && detail[len + 1] == ' ' ? len : 0;
+}
+
+enum reply refuse_err(struct request *req, const struct err *err)
+{
+    enum reply reply = reply_for(err);
+    char field[sizeof(err->detail)];
+    size_t len = field_len(err->detail);
+
+    if (reply == REPLY_UNAVAILABLE || reply == REPLY_INTERNAL) {
+        /* What broke is for the log; the caller can do nothing about it. */
+        log_warn(&req->log, "request_failed", KV_STR("why", err->what),
+                 KV_STR("detail", err->detail));
+        return refuse(req, reply, err->what, NULL, "%s",
+                      reply == REPLY_UNAVAILABLE ? "the service cannot do this now; try again later"
+                                                 : "the request failed; it is in our log");
+    }
+    if (len == 0) {
+        return refuse(req, reply, err->what, NULL, "%s", err->detail);
+    }
+    memcpy(field, err->detail, len);
+    field[len] = '\0';
+    return refuse(req, reply, err->what, rename_field(req, field), "%s", err->detail + len + 2);
+}
+
+const char *request_argument(const struct request *req, const char *name)
+{
+    return http_form_find(req->arguments, req->argument_count, name);
+}
+
+enum reply request_check_arguments(struct request *req, const char *const *known)
+{
+    for (int i = 0; i < req->argument_count; i++) {
+        const char *const *name = known;
+        while (*name != NULL && strcmp(*name, req->arguments[i].key) != 0) {
+            name++;
+        }
+        if (*name == NULL) {
+            return refuse(req, REPLY_BAD_REQUEST, "unknown_argument", req->arguments[i].key,
+                          "there is no such query argument here");
+        }
+    }
+    return REPLY_NONE;
+}
+
+bool request_campaign(const struct request *req, int64_t *out_id)
+{
+    return req->id != NULL &&
+           (id_parse("cmp", req->id, out_id) || id_parse("msg", req->id, out_id));
+}
+
+static void put_name(struct str *out, const char *name)
+{
+    if (out->len > 0 && out->bytes[out->len - 1] != '{') {
+        str_putc(out, ',');
+    }
+    str_putc(out, '"');
+    str_puts(out, name);
+    str_puts(out, "\":");
+}
+
+void put_text(struct str *out, const char *name, const char *text)
+{
+    put_name(out, name);
+    if (text == NULL || *text == '\0') {
+        str_puts(out, "null");
+    } else {
+        json_put_string(out, text, strlen(text));
+    }
+}
+
+void put_int(struct str *out, const char *name, int64_t value)
+{
+    put_name(out, name);
+    str_put_int(out, value);
+}
+
+void put_time(struct str *out, const char *name, int64_t ms)
+{
+    char text[CLOCK_RFC3339_BYTES];
+
+    put_name(out, name);
+    if (ms == 0) {
+        str_puts(out, "null");
+    } else {
+        clock_format(ms, text);
+        str_printf(out, "\"%s\"", text);
+    }
+}

@@ -1,0 +1,662 @@
+/*
+ * publish - the publisher's thread: queue in, broker, settlements out
+ *
+ * A flight is one message handed to the broker's publisher; its index is the ticket. Whoever takes
+ * a flight's cargo under the lock settles it, so a confirm and the deadline cannot both. While the
+ * thread copies a cargo's body (state BUSY) the deadline leaves it alone: the body is still needed.
+ *
+ * Locks: publisher->lock guards everything but the broker connection and body, which are the
+ * thread's own. No callback is called with the lock held.
+ */
+#include "publish.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/panic.h"
+#include "base/str.h"
+#include "broker/broker.h"
+#include "crypto/crypto.h"
+#include "msg/report.h"
+#include "msg/topic.h"
+#include "settings.h"
+
+#define FLIGHTS 256 /* messages at the broker at once */
+
+/*
+ * Messages of reports at the broker at once. While they are being confirmed the next one fills:
+ * two keep the disk and the parsing busy together, more would only make the messages smaller.
+ */
+#define REPORT_FLIGHTS 2
+
+#define PROGRESS_MS 1500     /* longest hang in the network; with CONFIRM_MS below 5 s */
+#define IDLE_MS 200          /* heartbeats and reconnects are looked after this often */
+#define REFUSE_AFTER_MS 1000 /* away this long: refuse at once */
+
+enum flight_state { FLIGHT_FREE, FLIGHT_BUSY, FLIGHT_LIVE, FLIGHT_DEAD };
+
+struct flight {
+    enum flight_state state;
+    int64_t deadline_ms;
+    struct parcel *parcel;
+    struct report *reports;
+    bool is_reports;
+};
+
+struct report_queue {
+    struct report *head, **tail;
+};
+
+struct publisher {
+    struct publish_conf conf;
+    struct arena *arena;
+    struct broker_publisher *broker;
+    pthread_t thread;
+    int wake_fd;
+
+    pthread_mutex_t lock;
+    struct parcel *parcels, **parcels_tail;
+    struct report_queue reports;
+    struct flight flights[FLIGHTS];
+    int free_flights[FLIGHTS];
+    int free_count;
+    int report_flights;
+    bool wants_parcels; /* the thread sleeps and could take a parcel */
+    bool wants_reports;
+    bool stopping;
+    bool closed; /* the thread is gone */
+    char trouble[200];
+
+    _Atomic int64_t away_since_ms; /* 0: the broker takes messages */
+    atomic_bool stopped;
+
+    struct str body;
+    struct str exchange, key;
+    struct str report_exchange, report_key;
+    struct log log;
+    struct metric *confirmed, *failed, *reports_in, *confirm_time;
+};
+
+bool publish_fail(enum publish_outcome outcome, struct err *err)
+{
+    switch (outcome) {
+    case PUBLISH_FULL:
+        return err_temporary(err, "queue_full", "the queue is full; try again later");
+    case PUBLISH_UNROUTABLE:
+        return err_temporary(err, "unroutable", "the broker has no queue for this message");
+    case PUBLISH_AWAY:
+        return err_temporary(err, "broker_away", "the broker did not confirm in time");
+    case PUBLISH_CONFIRMED:
+        break;
+    }
+    panic("a confirmed message is no failure");
+}
+
+static void expire(struct publisher *publisher, int64_t now_ms);
+
+static void wake(struct publisher *publisher)
+{
+    uint64_t one = 1;
+
+    if (write(publisher->wake_fd, &one, sizeof(one)) != (ssize_t)sizeof(one)) {
+        panic("eventfd");
+    }
+}
+
+void publish_send(struct publisher *publisher, struct parcel *parcel)
+{
+    bool asleep, closed;
+
+    parcel->next = NULL;
+    parcel->deadline_ms = clock_mono_ms() + CONFIRM_MS;
+    pthread_mutex_lock(&publisher->lock);
+    *publisher->parcels_tail = parcel;
+    publisher->parcels_tail = &parcel->next;
+    asleep = publisher->wants_parcels;
+    publisher->wants_parcels = false;
+    closed = publisher->closed;
+    pthread_mutex_unlock(&publisher->lock);
+    if (asleep) {
+        wake(publisher);
+    }
+    if (closed) {
+        expire(publisher, INT64_MAX);
+    }
+}
+
+void publish_report(struct publisher *publisher, struct report *report)
+{
+    bool asleep, closed;
+
+    report->next = NULL;
+    report->deadline_ms = clock_mono_ms() + CONFIRM_MS;
+    pthread_mutex_lock(&publisher->lock);
+    *publisher->reports.tail = report;
+    publisher->reports.tail = &report->next;
+    asleep = publisher->wants_reports;
+    publisher->wants_reports = false;
+    closed = publisher->closed;
+    pthread_mutex_unlock(&publisher->lock);
+    if (asleep) {
+        wake(publisher);
+    }
+    if (closed) {
+        expire(publisher, INT64_MAX);
+    }
+}
+
+/* --- settling -----------------------------------------------------------------------------------
+ */
+
+static void settle_parcel(struct publisher *publisher, struct parcel *parcel,
+                          enum publish_outcome outcome)
+{
+    metric_add(outcome == PUBLISH_CONFIRMED ? publisher->confirmed : publisher->failed, 1);
+    parcel->settled(parcel, outcome);
+}
+
+static void settle_reports(struct publisher *publisher, struct report *list,
+                           enum publish_outcome outcome)
+{
+    metric_add(outcome == PUBLISH_CONFIRMED ? publisher->confirmed : publisher->failed, 1);
+    publisher->conf.reports_settled(list, outcome);
+}
+
+/* Called with the lock held. */
+static void free_flight(struct publisher *publisher, int index)
+{
+    struct flight *flight = &publisher->flights[index];
+
+    if (flight->is_reports) {
+        publisher->report_flights--;
+    }
+    *flight = (struct flight){ .state = FLIGHT_FREE };
+    publisher->free_flights[publisher->free_count++] = index;
+}
+
+static void on_settled(void *context, uint64_t ticket, enum broker_outcome outcome)
+{
+    static const enum publish_outcome meanings[] = {
+        [BROKER_CONFIRMED] = PUBLISH_CONFIRMED,
+        [BROKER_RETURNED] = PUBLISH_UNROUTABLE,
+        [BROKER_REFUSED] = PUBLISH_FULL,
+    };
+    struct publisher *publisher = context;
+    struct flight *flight = &publisher->flights[ticket];
+    struct flight cargo;
+
+    pthread_mutex_lock(&publisher->lock);
+    cargo = *flight;
+    free_flight(publisher, (int)ticket);
+    pthread_mutex_unlock(&publisher->lock);
+    if (cargo.state != FLIGHT_LIVE) {
+        return;
+    }
+    metric_observe_us(publisher->confirm_time,
+                      (clock_mono_ms() + CONFIRM_MS - cargo.deadline_ms) * 1000);
+    if (cargo.parcel != NULL) {
+        settle_parcel(publisher, cargo.parcel, meanings[outcome]);
+    } else {
+        settle_reports(publisher, cargo.reports, meanings[outcome]);
+    }
+}
+
+/* What is overdue at now_ms, taken out; everything when now_ms is INT64_MAX. Lock held. */
+static void take_overdue(struct publisher *publisher, int64_t now_ms, struct parcel **out_parcels,
+                         struct report **out_reports)
+{
+    struct parcel **parcels_tail = out_parcels;
+    struct report **reports_tail = out_reports;
+
+    while (publisher->parcels != NULL && publisher->parcels->deadline_ms <= now_ms) {
+        *parcels_tail = publisher->parcels;
+        parcels_tail = &publisher->parcels->next;
+        publisher->parcels = publisher->parcels->next;
+    }
+    if (publisher->parcels == NULL) {
+        publisher->parcels_tail = &publisher->parcels;
+    }
+    while (publisher->reports.head != NULL && publisher->reports.head->deadline_ms <= now_ms) {
+        *reports_tail = publisher->reports.head;
+        reports_tail = &publisher->reports.head->next;
+        publisher->reports.head = publisher->reports.head->next;
+    }
+    if (publisher->reports.head == NULL) {
+        publisher->reports.tail = &publisher->reports.head;
+    }
+    for (int i = 0; i < FLIGHTS; i++) {
+        struct flight *flight = &publisher->flights[i];
+        if (flight->state != FLIGHT_LIVE || flight->deadline_ms > now_ms) {
+            continue;
+        }
+        flight->state = FLIGHT_DEAD;
+        if (flight->parcel != NULL) {
+            *parcels_tail = flight->parcel;
+            parcels_tail = &flight->parcel->next;
+        } else {
+            *reports_tail = flight->reports;
+            while (*reports_tail != NULL) {
+                reports_tail = &(*reports_tail)->next;
+            }
+        }
+    }
+    *parcels_tail = NULL;
+    *reports_tail = NULL;
+}
+
+static void expire(struct publisher *publisher, int64_t now_ms)
+{
+    struct parcel *parcels = NULL;
+    struct report *reports = NULL;
+
+    pthread_mutex_lock(&publisher->lock);
+    take_overdue(publisher, now_ms, &parcels, &reports);
+    pthread_mutex_unlock(&publisher->lock);
+    while (parcels != NULL) {
+        struct parcel *parcel = parcels;
+        parcels = parcel->next;
+        settle_parcel(publisher, parcel, PUBLISH_AWAY);
+    }
+    if (reports != NULL) {
+        settle_reports(publisher, reports, PUBLISH_AWAY);
+    }
+}
+
+void publish_expire(struct publisher *publisher)
+{
+    expire(publisher, clock_mono_ms());
+}
+
+/* --- the thread ---------------------------------------------------------------------------------
+ */
+
+void publish_trace(const char *given, char out[TRACE_BYTES])
+{
+    unsigned char random[24];
+    char hex[2 * sizeof(random) + 1];
+
+    id_random(random, sizeof(random));
+    id_hex(random, sizeof(random), hex);
+    memcpy(out, "00-", 3);
+    memcpy(out + 3, given != NULL ? given + 3 : hex, 32);
+    out[35] = '-';
+    memcpy(out + 36, hex + 32, 16);
+    memcpy(out + 52, "-01", 4);
+}
+
+void publish_id(const char *campaign, const char *type, int64_t number, char out[ID_MESSAGE_BYTES])
+{
+    struct str text = { 0 };
+    unsigned char digest[CRYPTO_SHA256_BYTES];
+
+    str_printf(&text, "ingress|%s|%s|%lld", campaign, type, (long long)number);
+    crypto_sha256(text.bytes, text.len, digest);
+    id_hex(digest, (ID_MESSAGE_BYTES - 1) / 2, out);
+    str_free(&text);
+}
+
+static void hand_over(struct publisher *publisher, struct broker_message *message, int index,
+                      const char *account, const char *trace)
+{
+    struct broker_header headers[3];
+    size_t count = 0;
+    char fresh[TRACE_BYTES];
+
+    if (trace == NULL) {
+        publish_trace(NULL, fresh);
+        trace = fresh;
+    }
+    headers[count++] = (struct broker_header){ .key = "traceparent", .text = trace };
+    headers[count++] = (struct broker_header){ .key = "attempt", .num = 1 };
+    if (account != NULL) {
+        headers[count++] = (struct broker_header){ .key = "account", .text = account };
+    }
+    message->timestamp_ms = clock_now_ms();
+    message->headers = headers;
+    message->header_count = count;
+    broker_publish(publisher->broker, message, (uint64_t)index);
+    pthread_mutex_lock(&publisher->lock);
+    publisher->flights[index].state = FLIGHT_LIVE;
+    pthread_mutex_unlock(&publisher->lock);
+}
+
+static void publish_parcel(struct publisher *publisher, struct parcel *parcel, int index)
+{
+    const struct topic *topic = topic_find(parcel->shape->type);
+
+    if (topic == NULL) {
+        panic("type %s has no topic", parcel->shape->type);
+    }
+    str_reset(&publisher->exchange);
+    str_reset(&publisher->key);
+    topic_exchange(publisher->conf.prefix, topic, &publisher->exchange);
+    topic_key(topic, NULL, parcel->lane, &publisher->key);
+    struct broker_message message = {
+        .exchange = publisher->exchange.bytes,
+        .key = publisher->key.bytes,
+        .id = parcel->id,
+        .type = parcel->shape->type,
+        .correlation = parcel->correlation,
+        .body = parcel->body,
+        .body_len = parcel->body_len,
+    };
+    hand_over(publisher, &message, index, parcel->account, parcel->trace);
+}
+
+#define REPORTS_HEAD "{\"provider\":\"africastalking\",\"reports\":["
+#define REPORTS_TAIL "]}"
+
+/* As many as fit one message from the head of the queue into the body. Lock held. */
+static struct report *take_reports(struct publisher *publisher)
+{
+    struct report *list = publisher->reports.head;
+    struct report **last = &list;
+    size_t len = sizeof(REPORTS_HEAD) + sizeof(REPORTS_TAIL);
+
+    for (int i = 0; *last != NULL && i < REPORTS_MAX; i++) {
+        len += (*last)->len + 1;
+        if (len > MESSAGE_BODY_MAX) {
+            break;
+        }
+        last = &(*last)->next;
+    }
+    publisher->reports.head = *last;
+    if (*last == NULL) {
+        publisher->reports.tail = &publisher->reports.head;
+    }
+    *last = NULL;
+    return list;
+}
+
+static void publish_reports(struct publisher *publisher, const struct report *list, int index)
+{
+    struct str *body = &publisher->body;
+    char id[ID_MESSAGE_BYTES];
+    int64_t count = 0;
+
+    str_reset(body);
+    str_puts(body, REPORTS_HEAD);
+    for (const struct report *report = list; report != NULL; report = report->next) {
+        if (report != list) {
+            str_putc(body, ',');
+        }
+        str_append(body, report->json, report->len);
+        count++;
+    }
+    str_puts(body, REPORTS_TAIL);
+    metric_add(publisher->reports_in, count);
+    id_message(id);
+    struct broker_message message = {
+        .exchange = publisher->report_exchange.bytes,
+        .key = publisher->report_key.bytes,
+        .id = id,
+        .type = delivery_reported_v1.type,
+        .body = body->bytes,
+        .body_len = body->len,
+    };
+    hand_over(publisher, &message, index, NULL, NULL);
+}
+
+/* The next cargo as a BUSY flight, or -1: nothing to do, or no room. Sets what may wake us. */
+static int take_cargo(struct publisher *publisher)
+{
+    int index = -1;
+
+    pthread_mutex_lock(&publisher->lock);
+    bool room = publisher->free_count > 0 && broker_publisher_room(publisher->broker) > 0;
+    bool reports_room = room && publisher->report_flights < REPORT_FLIGHTS;
+    bool reports = reports_room && publisher->reports.head != NULL;
+    if (room && (reports || publisher->parcels != NULL)) {
+        index = publisher->free_flights[--publisher->free_count];
+        struct flight *flight = &publisher->flights[index];
+        flight->state = FLIGHT_BUSY;
+        if (reports) {
+            flight->reports = take_reports(publisher);
+            flight->deadline_ms = flight->reports->deadline_ms;
+            flight->is_reports = true;
+            publisher->report_flights++;
+        } else {
+            flight->parcel = publisher->parcels;
+            flight->deadline_ms = flight->parcel->deadline_ms;
+            publisher->parcels = flight->parcel->next;
+            if (publisher->parcels == NULL) {
+                publisher->parcels_tail = &publisher->parcels;
+            }
+        }
+    }
+    publisher->wants_parcels = index < 0 && room;
+    publisher->wants_reports = index < 0 && reports_room;
+    pthread_mutex_unlock(&publisher->lock);
+    return index;
+}
+
+static void note_state(struct publisher *publisher)
+{
+    bool up = broker_publisher_is_up(publisher->broker) &&
+              !broker_publisher_is_blocked(publisher->broker);
+    bool was_up = publisher->away_since_ms == 0;
+
+    if (up == was_up) {
+        return;
+    }
+    publisher->away_since_ms = up ? 0 : clock_mono_ms();
+    pthread_mutex_lock(&publisher->lock);
+    const char *why = up ? ""
+                      : broker_publisher_is_blocked(publisher->broker)
+                          ? "the broker's alarm is on"
+                          : broker_publisher_trouble(publisher->broker);
+    snprintf(publisher->trouble, sizeof(publisher->trouble), "%s", why);
+    pthread_mutex_unlock(&publisher->lock);
+    if (up) {
+        log_info(&publisher->log, "broker_up");
+    } else {
+        log_warn(&publisher->log, "broker_away", KV_STR("detail", publisher->trouble));
+    }
+}
+
+static void rest(struct publisher *publisher)
+{
+    struct pollfd fds[] = {
+        { .fd = publisher->wake_fd, .events = POLLIN },
+        { .fd = broker_publisher_fd(publisher->broker), .events = POLLIN },
+    };
+    uint64_t count;
+
+    (void)poll(fds, 2, IDLE_MS);
+    if ((fds[0].revents & POLLIN) != 0 &&
+        read(publisher->wake_fd, &count, sizeof(count)) != (ssize_t)sizeof(count)) {
+        panic("eventfd");
+    }
+}
+
+static bool has_work(struct publisher *publisher)
+{
+    bool work;
+
+    pthread_mutex_lock(&publisher->lock);
+    work = !publisher->stopping || publisher->parcels != NULL || publisher->reports.head != NULL ||
+           publisher->free_count < FLIGHTS;
+    pthread_mutex_unlock(&publisher->lock);
+    return work;
+}
+
+static void *run(void *argument)
+{
+    struct publisher *publisher = argument;
+    int index;
+
+    while (!publisher->stopped && has_work(publisher)) {
+        while ((index = take_cargo(publisher)) >= 0) {
+            struct flight *flight = &publisher->flights[index];
+            if (flight->is_reports) {
+                publish_reports(publisher, flight->reports, index);
+            } else {
+                publish_parcel(publisher, flight->parcel, index);
+            }
+        }
+        broker_publisher_pump(publisher->broker, 0, on_settled, publisher);
+        note_state(publisher);
+        rest(publisher);
+        broker_publisher_pump(publisher->broker, 0, on_settled, publisher);
+    }
+    return NULL;
+}
+
+/* --- making, ending, asking ----------------------------------------------------------------------
+ */
+
+bool publisher_create(const struct publish_conf *conf, struct publisher **out_publisher,
+                      struct err *err)
+{
+    struct arena *arena = arena_create((size_t)1 << 20);
+    struct publisher *publisher = arena_alloc(arena, sizeof(*publisher));
+    const struct topic *reports = topic_find(delivery_reported_v1.type);
+    const struct broker_conf broker = {
+        .url = conf->url,
+        .name = "ingress",
+        .window = FLIGHTS,
+        .progress_ms = PROGRESS_MS,
+    };
+
+    publisher->conf = *conf;
+    publisher->arena = arena;
+    publisher->parcels_tail = &publisher->parcels;
+    publisher->reports.tail = &publisher->reports.head;
+    for (int i = 0; i < FLIGHTS; i++) {
+        publisher->free_flights[publisher->free_count++] = i;
+    }
+    publisher->away_since_ms = clock_mono_ms();
+    log_context(&publisher->log, "stage", "ingress");
+    publisher->confirmed = metrics_counter(conf->metrics, "published_total", "Messages by outcome.",
+                                           "outcome=\"confirmed\"");
+    publisher->failed = metrics_counter(conf->metrics, "published_total", "Messages by outcome.",
+                                        "outcome=\"failed\"");
+    publisher->reports_in = metrics_counter(conf->metrics, "reports_total",
+                                            "Delivery reports handed to the broker.", "");
+    publisher->confirm_time = metrics_histogram(conf->metrics, "confirm_seconds",
+                                                "From queueing a message to its confirm.", "");
+    topic_exchange(conf->prefix, reports, &publisher->report_exchange);
+    topic_key(reports, NULL, LANE_NORMAL, &publisher->report_key);
+    pthread_mutex_init(&publisher->lock, NULL);
+    publisher->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (publisher->wake_fd < 0) {
+        panic("eventfd");
+    }
+    if (!broker_publisher_create(&broker, &publisher->broker, err)) {
+        close(publisher->wake_fd);
+        arena_destroy(arena);
+        return false;
+    }
+    if (pthread_create(&publisher->thread, NULL, run, publisher) != 0) {
+        panic("no thread for the publisher");
+    }
+    *out_publisher = publisher;
+    return true;
+}
+
+void publisher_stop(struct publisher *publisher, int64_t wait_ms)
+{
+    if (publisher == NULL) {
+        return;
+    }
+    int64_t until_ms = clock_now_ms() + wait_ms;
+    struct timespec until = { .tv_sec = until_ms / 1000, .tv_nsec = (until_ms % 1000) * 1000000 };
+    pthread_mutex_lock(&publisher->lock);
+    publisher->stopping = true;
+    pthread_mutex_unlock(&publisher->lock);
+    wake(publisher);
+    if (pthread_timedjoin_np(publisher->thread, NULL, &until) != 0) {
+        publisher->stopped = true;
+        wake(publisher);
+        pthread_join(publisher->thread, NULL);
+    }
+    pthread_mutex_lock(&publisher->lock);
+    publisher->closed = true;
+    pthread_mutex_unlock(&publisher->lock);
+    expire(publisher, INT64_MAX);
+}
+
+void publisher_destroy(struct publisher *publisher)
+{
+    if (publisher == NULL) {
+        return;
+    }
+    broker_publisher_destroy(publisher->broker);
+    close(publisher->wake_fd);
+    pthread_mutex_destroy(&publisher->lock);
+    str_free(&publisher->body);
+    str_free(&publisher->exchange);
+    str_free(&publisher->key);
+    str_free(&publisher->report_exchange);
+    str_free(&publisher->report_key);
+    arena_destroy(publisher->arena);
+}
+
+bool publish_is_ready(const struct publisher *publisher)
+{
+    int64_t since_ms = publisher->away_since_ms;
+
+    return since_ms == 0 || clock_mono_ms() - since_ms < REFUSE_AFTER_MS;
+}
+
+void publish_trouble(struct publisher *publisher, char out[200])
+{
+    pthread_mutex_lock(&publisher->lock);
+    memcpy(out, publisher->trouble, sizeof(publisher->trouble));
+    pthread_mutex_unlock(&publisher->lock);
+}
+
+/* --- waiting for several
+ * --------------------------------------------------------------------------- */
+
+struct await {
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    size_t left;
+    enum publish_outcome worst;
+};
+
+static void on_parcel(struct parcel *parcel, enum publish_outcome outcome)
+{
+    struct await *await = parcel->context;
+
+    pthread_mutex_lock(&await->lock);
+    if (outcome != PUBLISH_CONFIRMED) {
+        await->worst = outcome;
+    }
+    if (--await->left == 0) {
+        pthread_cond_signal(&await->done);
+    }
+    pthread_mutex_unlock(&await->lock);
+}
+
+bool publish_all(struct publisher *publisher, struct parcel *parcels, size_t count, struct err *err)
+{
+    struct await await = { .left = count, .worst = PUBLISH_CONFIRMED };
+
+    if (!publish_is_ready(publisher)) {
+        return publish_fail(PUBLISH_AWAY, err);
+    }
+    pthread_mutex_init(&await.lock, NULL);
+    pthread_cond_init(&await.done, NULL);
+    for (size_t i = 0; i < count; i++) {
+        parcels[i].settled = on_parcel;
+        parcels[i].context = &await;
+        publish_send(publisher, &parcels[i]);
+    }
+    pthread_mutex_lock(&await.lock);
+    while (await.left > 0) {
+        pthread_cond_wait(&await.done, &await.lock);
+    }
+    pthread_mutex_unlock(&await.lock);
+    pthread_cond_destroy(&await.done);
+    pthread_mutex_destroy(&await.lock);
+    return await.worst == PUBLISH_CONFIRMED || publish_fail(await.worst, err);
+}

@@ -1,0 +1,138 @@
+#include "routes.h"
+
+#include <string.h>
+
+/* clang-format off */
+const struct route routes[] = {
+    { "POST", "/api/messages/send/", SCOPE_SEND, BODY_JSON, .acts = true, .handle = post_messages_send,
+      .summary = "Send one text to several recipients" },
+    { "GET", "/api/messages/{id}/status/", SCOPE_READ, .handle = get_message_status,
+      .summary = "A message's state, recipient by recipient" },
+    { "POST", "/api/messages/quote", SCOPE_READ, BODY_JSON, .handle = post_quote,
+      .summary = "What a text costs, and why; nothing is stored or sent" },
+    { "POST", "/api/communications/sms", SCOPE_SEND, BODY_ROWS, .acts = true, .handle = post_sms,
+      .summary = "Create an SMS campaign from inline recipients or a streamed file" },
+    { "GET", "/api/communications/campaigns", SCOPE_READ, .handle = get_campaigns,
+      .summary = "The account's campaigns, page by page" },
+    { "GET", "/api/communications/campaigns/{id}", SCOPE_READ, .handle = get_campaign,
+      .summary = "One campaign" },
+    { "GET", "/api/communications/campaigns/{id}/recipients", SCOPE_READ, .handle = get_recipients,
+      .summary = "Its recipients, page by page, or all as CSV" },
+    { "GET", "/api/communications/campaigns/{id}/rejects", SCOPE_READ, .handle = get_rejects,
+      .summary = "The rows that became no recipient, each with its reason" },
+    { "GET", "/api/communications/campaigns/{id}/stats", SCOPE_READ, .handle = get_stats,
+      .summary = "Its counts, rates, cost and networks" },
+    { "GET", "/api/communications/campaigns/{id}/events", SCOPE_READ, .handle = get_events,
+      .summary = "Its counts as they change, as server-sent events" },
+    { "POST", "/api/communications/campaigns/{id}/launch", SCOPE_SEND, .acts = true, .handle = post_launch,
+      .summary = "Send a campaign that stopped at its quote" },
+    { "POST", "/api/communications/campaigns/{id}/pause", SCOPE_SEND, .acts = true, .handle = post_pause,
+      .summary = "Send no more for now" },
+    { "POST", "/api/communications/campaigns/{id}/resume", SCOPE_SEND, .acts = true, .handle = post_resume,
+      .summary = "Go on sending" },
+    { "POST", "/api/communications/campaigns/{id}/cancel", SCOPE_SEND, .acts = true, .handle = post_cancel,
+      .summary = "Send no more, ever; unused tokens come back" },
+    { "GET", "/api/campaigns/{id}/stats/", SCOPE_READ, .handle = get_stats,
+      .summary = "The same as /api/communications/campaigns/{id}/stats" },
+    { "GET", "/api/campaigns/{id}/events", SCOPE_READ, .handle = get_events,
+      .summary = "The same as /api/communications/campaigns/{id}/events" },
+    { "GET", "/api/tokens/balance/", SCOPE_READ, .handle = get_balance,
+      .summary = "The account's tokens" },
+    { "GET", "/api/integration/at/balance/", SCOPE_ADMIN, .handle = get_provider_balance,
+      .summary = "The credit left at Africa's Talking" },
+    { "GET", "/api/integration/at/performance/", SCOPE_READ, .handle = get_performance,
+      .summary = "Delivery rate, latency and failures, by network" },
+    { "POST", "/api/messages/delivery-callback/", SCOPE_NONE, BODY_CALLBACK,
+      .summary = "The provider's delivery reports" },
+    { "POST", "/api/messages/incoming/", SCOPE_NONE, BODY_CALLBACK,
+      .summary = "The provider's incoming messages" },
+    { "POST", "/api/communications/webhooks/sms", SCOPE_NONE, BODY_CALLBACK,
+      .summary = "Either of them, and opt-out notices" },
+    { "GET", "/healthz", SCOPE_NONE, .inline_answer = true, .handle = get_healthz,
+      .summary = "The process answers" },
+    { "GET", "/readyz", SCOPE_NONE, .handle = get_readyz,
+      .summary = "Database and broker answer too" },
+    { "GET", "/metrics", SCOPE_NONE, .inline_answer = true, .handle = get_metrics,
+      .summary = "Counters in Prometheus text" },
+};
+/* clang-format on */
+
+const size_t routes_count = sizeof(routes) / sizeof(*routes);
+
+/* A segment of one path against one of another; {id} takes any that is not empty. */
+static bool match(const char *pattern, const char *path, const char **out_id, size_t *out_id_len)
+{
+    while (*pattern != '\0') {
+        if (*pattern == '{') {
+            *out_id = path;
+            *out_id_len = strcspn(path, "/");
+            if (*out_id_len == 0) {
+                return false;
+            }
+            path += *out_id_len;
+            pattern = strchr(pattern, '}') + 1;
+        } else if (*pattern == *path) {
+            pattern++;
+            path++;
+        } else {
+            return strcmp(pattern, "/") == 0 && *path == '\0';
+        }
+    }
+    return *path == '\0' || strcmp(path, "/") == 0;
+}
+
+const struct route *route_find(const char *method, const char *path, struct arena *arena,
+                               const char **out_id, bool *out_path_known)
+{
+    *out_path_known = false;
+    *out_id = NULL;
+    for (size_t i = 0; i < routes_count; i++) {
+        const char *id = NULL;
+        size_t id_len = 0;
+        if (!match(routes[i].path, path, &id, &id_len)) {
+            continue;
+        }
+        *out_path_known = true;
+        if (strcmp(routes[i].method, method) == 0) {
+            *out_id = id != NULL ? arena_strndup(arena, id, id_len) : NULL;
+            return &routes[i];
+        }
+    }
+    return NULL;
+}
+
+size_t route_body_max(const struct route *route)
+{
+    switch (route->body) {
+    case BODY_JSON:
+    case BODY_ROWS:
+        return BODY_JSON_MAX;
+    case BODY_CALLBACK:
+        return BODY_CALLBACK_MAX;
+    case BODY_NONE:
+        break;
+    }
+    return 4096;
+}
+
+void routes_describe(struct str *out)
+{
+    static const char *const scopes[] = { "", "read", "send", "", "admin" };
+    static const char *const bodies[] = { "none", "json", "rows", "callback" };
+
+    str_putc(out, '[');
+    for (size_t i = 0; i < routes_count; i++) {
+        const struct route *route = &routes[i];
+        str_puts(out, i > 0 ? ",{" : "{");
+        put_text(out, "method", route->method);
+        put_text(out, "path", route->path);
+        put_text(out, "scope", scopes[route->scope]);
+        put_text(out, "body", bodies[route->body]);
+        put_int(out, "body_max",
+                (int64_t)(route->body == BODY_ROWS ? BODY_UPLOAD_MAX : route_body_max(route)));
+        str_printf(out, ",\"idempotency_key\":%s", route->acts ? "true" : "false");
+        put_text(out, "summary", route->summary);
+        str_putc(out, '}');
+    }
+    str_putc(out, ']');
+}

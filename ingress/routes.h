@@ -1,0 +1,57 @@
+/*
+ * routes - every endpoint there is: one row each
+ *
+ * The table is what requests are matched against, what --describe prints, and what
+ * schemas/openapi.yaml is held against by a test. Paths match with and without a slash at the end.
+ */
+#ifndef INGRESS_ROUTES_H
+#define INGRESS_ROUTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "base/str.h"
+#include "request.h"
+
+enum body_kind {
+    BODY_NONE,     /* a body is read and ignored, up to a small size */
+    BODY_JSON,     /* application/json, gathered */
+    BODY_ROWS,     /* the same, or text/csv or application/x-ndjson, streamed */
+    BODY_CALLBACK, /* a provider's form: callbacks.c */
+};
+
+typedef enum reply handle_fn(struct request *req);
+
+struct route {
+    const char *method;
+    const char *path; /* {id} stands for one segment */
+    int scope;        /* SCOPE_NONE: no key is needed */
+    enum body_kind body;
+    bool inline_answer; /* answered by the HTTP thread: never waits */
+    bool acts;          /* honours Idempotency-Key */
+    handle_fn *handle;
+    const char *summary;
+};
+
+extern const struct route routes[];
+extern const size_t routes_count;
+
+/*
+ * The route, and its {id} in the arena (NULL when it has none). NULL when there is none;
+ * *out_path_known says that another method would find one.
+ */
+const struct route *route_find(const char *method, const char *path, struct arena *arena,
+                               const char **out_id, bool *out_path_known);
+
+size_t route_body_max(const struct route *route);
+
+/* The table as a JSON array. */
+void routes_describe(struct str *out);
+
+handle_fn get_balance, get_campaign, get_campaigns, get_events, get_healthz, get_message_status,
+    get_metrics, get_performance, get_provider_balance, get_readyz, get_recipients, get_rejects,
+    get_stats, post_cancel, post_launch, post_messages_send, post_pause, post_quote, post_resume,
+    post_sms;
+
+#endif

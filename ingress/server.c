@@ -1,0 +1,398 @@
+#include "server.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/panic.h"
+#include "stream.h"
+#include "upload.h"
+
+#define CONNECTION_MEMORY ((size_t)32 << 10)
+#define BACKLOG 4096
+#define REQUEST_ARENA_MAX ((size_t)256 << 20) /* 10,000 recipients with 64 fields each, parsed */
+#define SCRATCH_MAX ((size_t)1 << 20)
+#define THREADS_MAX 64
+
+struct server {
+    struct app *app;
+    struct MHD_Daemon *daemon;
+    struct MHD_Response *canned[CANNED_COUNT];
+    struct arena *arena; /* visits and requests, for the server's life */
+    int listen_fd;
+    int port;
+    atomic_bool draining;
+    atomic_long suspended;
+    atomic_int scratch_count;
+    struct arena *scratch[THREADS_MAX];
+
+    pthread_mutex_t lock; /* the lists and the arena */
+    struct visit *free_visits;
+    struct request *free_requests;
+    int requests;
+};
+
+static const struct {
+    unsigned status;
+    const char *type;
+    const char *body;
+} canned_answers[CANNED_COUNT] = {
+#define PROBLEM(code, title, status)                                                               \
+    status, "application/problem+json",                                                            \
+        "{\"type\":\"urn:tuma:problem:" code "\",\"title\":\"" title "\",\"status\":" #status      \
+        ",\"detail\":\"" title "\",\"code\":\"" code "\"}"
+    [CANNED_OK] = { 200, "text/plain", "OK\n" },
+    [CANNED_FORBIDDEN] = { PROBLEM("forbidden", "Not allowed", 403) },
+    [CANNED_BAD_METHOD] = { PROBLEM("method", "This method is not available here", 405) },
+    [CANNED_TOO_LARGE] = { PROBLEM("body_too_large", "Too large", 413) },
+    [CANNED_UNAVAILABLE] = { PROBLEM("broker_away", "Not available for the moment", 503) },
+};
+
+/* --- what the step functions use
+ * ------------------------------------------------------------------ */
+
+struct app *server_app(const struct server *server)
+{
+    return server->app;
+}
+
+bool server_is_draining(const struct server *server)
+{
+    return server->draining;
+}
+
+int server_port(const struct server *server)
+{
+    return server->port;
+}
+
+enum MHD_Result server_answer_canned(struct visit *visit, enum canned canned)
+{
+    return MHD_queue_response(visit->connection, canned_answers[canned].status,
+                              visit->server->canned[canned]);
+}
+
+void server_suspend(struct visit *visit)
+{
+    atomic_fetch_add_explicit(&visit->server->suspended, 1, memory_order_relaxed);
+    MHD_suspend_connection(visit->connection);
+}
+
+void server_resume(struct visit *visit)
+{
+    atomic_fetch_sub_explicit(&visit->server->suspended, 1, memory_order_relaxed);
+    MHD_resume_connection(visit->connection);
+}
+
+struct arena *server_scratch(struct server *server)
+{
+    static _Thread_local struct arena *mine;
+
+    if (mine == NULL) {
+        int at = server->scratch_count++;
+        if (at >= THREADS_MAX) {
+            panic("more than %d threads speak HTTP", THREADS_MAX);
+        }
+        mine = server->scratch[at] = arena_create(SCRATCH_MAX);
+    }
+    return mine;
+}
+
+struct request *server_take_request(struct server *server)
+{
+    struct request *req = NULL;
+
+    pthread_mutex_lock(&server->lock);
+    if (server->requests < REQUESTS_MAX) {
+        server->requests++;
+        req = server->free_requests;
+        if (req != NULL) {
+            server->free_requests = req->next_free;
+        } else {
+            req = arena_alloc(server->arena, sizeof(*req));
+            req->arena = arena_create(REQUEST_ARENA_MAX);
+        }
+    }
+    pthread_mutex_unlock(&server->lock);
+    if (req != NULL) {
+        req->refs = 1;
+        req->server = server;
+    }
+    return req;
+}
+
+static void give_back(struct server *server, struct request *req)
+{
+    struct arena *arena = req->arena;
+
+    if (req->stream != NULL) {
+        stream_free(req->stream);
+    }
+    if (req->upload != NULL) {
+        upload_free(req->upload);
+    }
+    str_free(&req->body);
+    str_free(&req->body_out);
+    arena_wipe(arena); /* it held a key */
+    memset(req, 0, sizeof(*req));
+    req->arena = arena;
+    pthread_mutex_lock(&server->lock);
+    req->next_free = server->free_requests;
+    server->free_requests = req;
+    server->requests--;
+    pthread_mutex_unlock(&server->lock);
+}
+
+void request_hold(struct request *req)
+{
+    req->refs++;
+}
+
+void request_drop(struct request *req)
+{
+    if (--req->refs == 0) {
+        give_back(req->server, req);
+    }
+}
+
+/* --- libmicrohttpd's callbacks
+ * -------------------------------------------------------------------- */
+
+static struct visit *take_visit(struct server *server)
+{
+    struct visit *visit;
+
+    pthread_mutex_lock(&server->lock);
+    visit = server->free_visits;
+    if (visit != NULL) {
+        server->free_visits = visit->next_free;
+    } else {
+        visit = arena_alloc(server->arena, sizeof(*visit));
+        visit->server = server;
+    }
+    pthread_mutex_unlock(&server->lock);
+    return visit;
+}
+
+static void on_connection(void *context, struct MHD_Connection *connection, void **visit_place,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct server *server = context;
+    struct visit *visit;
+
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        visit = take_visit(server);
+        visit->connection = connection;
+        *visit_place = visit;
+        return;
+    }
+    visit = *visit_place;
+    str_free(&visit->raw);
+    str_free(&visit->json);
+    pthread_mutex_lock(&server->lock);
+    visit->next_free = server->free_visits;
+    server->free_visits = visit;
+    pthread_mutex_unlock(&server->lock);
+}
+
+static enum MHD_Result begin(struct visit *visit, const char *path, const char *method)
+{
+    struct head head;
+    const char *ambiguity;
+    enum MHD_Result result;
+
+    visit->req = NULL;
+    if (head_read(visit->connection, &head, &ambiguity) &&
+        callbacks_begin(visit, path, method, &head, &result)) {
+        return result;
+    }
+    return requests_begin(visit, path, method, &head, ambiguity);
+}
+
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
+                                  const char *path, const char *method, const char *version,
+                                  const char *data, size_t *size, void **visit_place)
+{
+    struct visit *visit = *visit_place;
+
+    (void)context;
+    (void)version;
+    if (visit == NULL) {
+        visit =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+        *visit_place = visit;
+        return begin(visit, path, method);
+    }
+    return visit->step(visit, data, size);
+}
+
+static void on_completed(void *context, struct MHD_Connection *connection, void **visit_place,
+                         enum MHD_RequestTerminationCode how)
+{
+    struct visit *visit = *visit_place;
+
+    (void)context;
+    (void)connection;
+    if (visit != NULL && visit->req != NULL) {
+        requests_end(visit, how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+        visit->req = NULL;
+    }
+}
+
+/* --- starting and stopping
+ * ------------------------------------------------------------------------ */
+
+/* "host:port" or "[v6]:port" as a listening socket. */
+static bool listen_on(struct server *server, const char *listen_at, struct err *err)
+{
+    char host[128];
+    const char *colon = strrchr(listen_at, ':');
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+    struct addrinfo *found = NULL;
+    struct sockaddr_storage bound;
+    socklen_t bound_len = sizeof(bound);
+    char port[NI_MAXSERV];
+    int on = 1;
+
+    if (colon == NULL || colon - listen_at >= (ptrdiff_t)sizeof(host)) {
+        return err_permanent(err, "bad_listen", "HTTP_LISTEN: '%s' is not host:port", listen_at);
+    }
+    bool bracketed = listen_at[0] == '[' && colon > listen_at && colon[-1] == ']';
+    snprintf(host, sizeof(host), "%.*s", (int)(colon - listen_at - (bracketed ? 2 : 0)),
+             listen_at + (bracketed ? 1 : 0));
+    if (getaddrinfo(host[0] != '\0' ? host : NULL, colon + 1, &hints, &found) != 0) {
+        return err_permanent(err, "bad_listen", "HTTP_LISTEN: '%s' names no address", listen_at);
+    }
+    server->listen_fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool bound_ok = server->listen_fd >= 0 &&
+                    setsockopt(server->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+                    bind(server->listen_fd, found->ai_addr, found->ai_addrlen) == 0 &&
+                    listen(server->listen_fd, BACKLOG) == 0 &&
+                    getsockname(server->listen_fd, (struct sockaddr *)&bound, &bound_len) == 0 &&
+                    getnameinfo((struct sockaddr *)&bound, bound_len, NULL, 0, port, sizeof(port),
+                                NI_NUMERICSERV) == 0;
+    freeaddrinfo(found);
+    if (!bound_ok) {
+        if (server->listen_fd >= 0) {
+            close(server->listen_fd);
+        }
+        return err_permanent(err, "cannot_listen", "HTTP_LISTEN: %s: %m", listen_at);
+    }
+    server->port = (int)strtol(port, NULL, 10);
+    return true;
+}
+
+static void can_answers(struct server *server)
+{
+    for (int i = 0; i < CANNED_COUNT; i++) {
+        const char *body = canned_answers[i].body;
+        struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(
+            strlen(body), (void *)(uintptr_t)body, NULL);
+        if (response == NULL ||
+            MHD_add_response_header(response, "Content-Type", canned_answers[i].type) != MHD_YES ||
+            (canned_answers[i].status == 503 &&
+             MHD_add_response_header(response, "Retry-After", "5") != MHD_YES)) {
+            panic("cannot prepare an answer");
+        }
+        server->canned[i] = response;
+    }
+}
+
+/* libmicrohttpd reports what peers do wrong; that is worth a debug line and no more. */
+static void on_mhd_message(void *context, const char *fmt, va_list args)
+{
+    struct server *server = context;
+    char text[200];
+
+    if (log_enabled(LOG_DEBUG)) {
+        vsnprintf(text, sizeof(text), fmt, args);
+        log_debug(&(struct log){ 0 }, "http_message", KV_STR("detail", text),
+                  KV_INT("port", server->port));
+    }
+}
+
+static struct MHD_Daemon *start_daemon(struct server *server)
+{
+    const struct settings *settings = server->app->settings;
+    unsigned threads = (unsigned)settings->threads;
+    struct MHD_OptionItem options[] = {
+        { MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_mhd_message, server },
+        { MHD_OPTION_LISTEN_SOCKET, server->listen_fd, NULL },
+        { MHD_OPTION_CONNECTION_LIMIT, (intptr_t)settings->connections, NULL },
+        { MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)((settings->idle_ms + 999) / 1000), NULL },
+        { MHD_OPTION_PER_IP_CONNECTION_LIMIT, (intptr_t)settings->connections_per_address, NULL },
+        { MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)CONNECTION_MEMORY, NULL },
+        { MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL },
+        { MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL },
+        { MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, server },
+        { MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, server },
+        { MHD_OPTION_END, 0, NULL },
+        { MHD_OPTION_END, 0, NULL },
+    };
+    if (threads > 1) {
+        options[sizeof(options) / sizeof(*options) - 2] =
+            (struct MHD_OptionItem){ MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL };
+    }
+    return MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_ITC,
+        0, NULL, NULL, on_request, server, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+}
+
+bool server_start(struct app *app, struct server **out_server, struct err *err)
+{
+    struct arena *arena = arena_create((size_t)4 << 30);
+    struct server *server = arena_alloc(arena, sizeof(*server));
+
+    server->arena = arena;
+    server->app = app;
+    pthread_mutex_init(&server->lock, NULL);
+    if (!listen_on(server, app->settings->listen, err)) {
+        arena_destroy(arena);
+        return false;
+    }
+    can_answers(server);
+    server->daemon = start_daemon(server);
+    if (server->daemon == NULL) {
+        panic("libmicrohttpd does not start");
+    }
+    *out_server = server;
+    return true;
+}
+
+void server_drain(struct server *server, int64_t wait_ms)
+{
+    int64_t until_ms = clock_mono_ms() + wait_ms;
+
+    server->draining = true;
+    (void)MHD_quiesce_daemon(server->daemon);
+    while (server->suspended > 0 && clock_mono_ms() < until_ms) {
+        publish_expire(server->app->publisher);
+        streams_tick(server->app->streams, true);
+        clock_sleep_ms(20);
+    }
+}
+
+void server_stop(struct server *server)
+{
+    if (server == NULL) {
+        return;
+    }
+    MHD_stop_daemon(server->daemon);
+    close(server->listen_fd);
+    for (int i = 0; i < CANNED_COUNT; i++) {
+        MHD_destroy_response(server->canned[i]);
+    }
+    for (int i = 0; i < server->scratch_count; i++) {
+        arena_destroy(server->scratch[i]);
+    }
+    for (struct request *req = server->free_requests; req != NULL; req = req->next_free) {
+        arena_destroy(req->arena);
+    }
+    pthread_mutex_destroy(&server->lock);
+    arena_destroy(server->arena);
+}

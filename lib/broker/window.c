@@ -25,6 +25,7 @@ void window_init(struct window *window, unsigned most)
         panic("out of memory");
     }
     window->done_end = &window->done_first;
+    window_restart(window);
 }
 
 void window_fini(struct window *window)

@@ -1,0 +1,241 @@
+/*
+ * A real broker that is killed, restarted, alarmed: nothing lost, nothing hangs.
+ */
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+#define COUNT 20000
+#define QUICK_MS 1500 /* a call that must not wait; the machine may be busy */
+
+/* Runs `servers COMMAND rabbitmq` beside the test. */
+static pid_t beside(const char *command)
+{
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        servers_do(command, "rabbitmq");
+        _exit(0);
+    }
+    return child;
+}
+
+static void join(pid_t child)
+{
+    int status;
+
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+struct tally {
+    uint16_t seen[COUNT];
+    unsigned distinct;
+    unsigned again;
+};
+
+/* Takes what is here and acknowledges it. */
+static void consume_some(struct broker_consumer *con, struct tally *tally, int timeout_ms)
+{
+    struct broker_delivery delivery;
+
+    while (broker_consumer_next(con, timeout_ms, &delivery) == BROKER_DELIVERY) {
+        unsigned id = (unsigned)atoi(delivery.id);
+
+        assert_in_range(id, 0, COUNT - 1);
+        assert_int_equal(atoi(delivery.body), id);
+        if (tally->seen[id]++ == 0) {
+            tally->distinct++;
+        } else {
+            tally->again++;
+        }
+        broker_ack(con, delivery.tag);
+        broker_delivery_free(&delivery);
+        timeout_ms = 0;
+    }
+}
+
+/* Publishes and consumes at once while the broker goes down and comes back. */
+static void survive(const char *queue, const char *command)
+{
+    struct tally *tally = calloc(1, sizeof(*tally));
+    struct outcomes outcomes = { .seen = calloc(COUNT, 1) };
+    struct broker_publisher *pub = publisher(256);
+    struct broker_consumer *con;
+    int64_t deadline_ms = clock_mono_ms() + 2 * WAIT_MS;
+    unsigned next = 0;
+    bool fell = false;
+    pid_t child = 0;
+
+    declare(queue);
+    con = consumer(queue, 100);
+    while (outcomes.confirmed < COUNT || tally->distinct < COUNT) {
+        if (clock_mono_ms() > deadline_ms) {
+            fail_msg("%u confirmed, %u arrived; publisher: %s; consumer: %s", outcomes.confirmed,
+                     tally->distinct, broker_publisher_trouble(pub), broker_consumer_trouble(con));
+        }
+        while (next < COUNT && broker_publisher_room(pub) > 0) {
+            char id[16];
+
+            snprintf(id, sizeof(id), "%u", next);
+            send(pub, queue, id, id, strlen(id), next);
+            next++;
+        }
+        if (child == 0 && next > COUNT / 4) {
+            child = beside(command);
+        }
+        broker_publisher_pump(pub, broker_publisher_is_up(pub) ? 0 : 20, count_outcome, &outcomes);
+        consume_some(con, tally, 5);
+        fell |= !broker_publisher_is_up(pub);
+    }
+    join(child);
+    servers_do("status", ""); /* refreshes the variables: the pid is another */
+    assert_true(fell);
+    assert_int_equal(broker_publisher_pending(pub), 0);
+    assert_int_equal(outcomes.refused + outcomes.returned, 0);
+    for (unsigned i = 0; i < COUNT; i++) {
+        assert_int_equal(outcomes.seen[i], 1);
+        assert_true(tally->seen[i] > 0);
+    }
+    consume_some(con, tally, 200);
+    print_message("%s: %u of %u messages arrived again\n", command, tally->again, COUNT);
+    broker_publisher_destroy(pub);
+    broker_consumer_destroy(con);
+    assert_int_equal(depth(queue), 0);
+    free(outcomes.seen);
+    free(tally);
+}
+
+static void a_restarted_broker_loses_nothing(void **state)
+{
+    (void)state;
+    survive("restarted", "restart");
+}
+
+static void a_killed_broker_loses_nothing(void **state)
+{
+    (void)state;
+    survive("killed", "kill");
+}
+
+static int64_t timed_pump(struct broker_publisher *pub, int timeout_ms, struct outcomes *outcomes)
+{
+    int64_t start_ms = clock_mono_ms();
+
+    broker_publisher_pump(pub, timeout_ms, count_outcome, outcomes);
+    return clock_mono_ms() - start_ms;
+}
+
+static void an_alarm_blocks_publishing_and_nothing_else(void **state)
+{
+    struct broker_publisher *pub = publisher(50);
+    struct broker_consumer *con;
+    struct broker_delivery delivery;
+    struct outcomes outcomes = { 0 };
+    int64_t deadline_ms;
+
+    (void)state;
+    declare("alarm");
+    send(pub, "alarm", "before", "b", 1, 0);
+    settle_all(pub, &outcomes);
+    con = consumer("alarm", 10);
+    servers_ctl("set_vm_memory_high_watermark absolute 1MB");
+
+    deadline_ms = clock_mono_ms() + WAIT_MS;
+    while (!broker_publisher_is_blocked(pub)) {
+        if (broker_publisher_room(pub) > 0) {
+            send(pub, "alarm", "during", "d", 1, 0);
+        }
+        assert_in_range(timed_pump(pub, 10, &outcomes), 0, QUICK_MS);
+        assert_true(clock_mono_ms() < deadline_ms);
+    }
+    assert_true(broker_publisher_is_up(pub));
+    while (broker_publisher_room(pub) > 0) {
+        int64_t start_ms = clock_mono_ms();
+
+        send(pub, "alarm", "during", "d", 1, 0);
+        assert_in_range(clock_mono_ms() - start_ms, 0, QUICK_MS);
+    }
+    outcomes = (struct outcomes){ 0 };
+    assert_in_range(timed_pump(pub, 300, &outcomes), 290, 300 + QUICK_MS);
+    assert_int_equal(outcomes.confirmed, 0);
+    assert_int_equal(broker_publisher_pending(pub), 50);
+    delivery = take(con); /* consumers go on */
+    broker_ack(con, delivery.tag);
+    broker_delivery_free(&delivery);
+
+    servers_ctl("set_vm_memory_high_watermark 0.4");
+    settle_all(pub, &outcomes);
+    assert_int_equal(outcomes.confirmed, 50);
+    assert_false(broker_publisher_is_blocked(pub));
+    broker_publisher_destroy(pub);
+    broker_consumer_destroy(con);
+}
+
+static void a_publisher_may_go_during_an_alarm(void **state)
+{
+    struct broker_publisher *pub = publisher(50);
+    struct outcomes outcomes = { 0 };
+    int64_t start_ms;
+
+    (void)state;
+    declare("leaving");
+    servers_ctl("set_vm_memory_high_watermark absolute 1MB");
+    for (start_ms = clock_mono_ms(); !broker_publisher_is_blocked(pub);) {
+        if (broker_publisher_room(pub) > 0) {
+            send(pub, "leaving", "id", "b", 1, 0);
+        }
+        broker_publisher_pump(pub, 10, count_outcome, &outcomes);
+        assert_in_range(clock_mono_ms() - start_ms, 0, WAIT_MS);
+    }
+    start_ms = clock_mono_ms();
+    broker_publisher_destroy(pub);
+    assert_in_range(clock_mono_ms() - start_ms, 0, QUICK_MS);
+    servers_ctl("set_vm_memory_high_watermark 0.4");
+}
+
+static void an_idle_connection_lives_while_it_is_pumped(void **state)
+{
+    struct broker_conf c = conf();
+    struct broker_publisher *pub;
+    struct broker_consumer *con;
+    struct outcomes outcomes = { 0 };
+    const char *const queue = "idle";
+    struct broker_delivery delivery;
+    int64_t start_ms = clock_mono_ms();
+    struct err err;
+    int drops = 0;
+
+    (void)state;
+    declare(queue);
+    c.heartbeat_s = 1;
+    assert_ok(broker_publisher_create(&c, &pub, &err));
+    assert_ok(broker_consumer_create(&c, &queue, 1, 10, &con, &err));
+    broker_publisher_pump(pub, 0, count_outcome, &outcomes);
+    while (clock_mono_ms() - start_ms < 5000) {
+        broker_publisher_pump(pub, 200, count_outcome, &outcomes);
+        assert_int_equal(broker_consumer_next(con, 200, &delivery), BROKER_NOTHING);
+        drops += !broker_publisher_is_up(pub) || !broker_consumer_is_up(con);
+    }
+    assert_int_equal(drops, 0);
+    send(pub, queue, "id", "b", 1, 0);
+    settle_all(pub, &outcomes);
+    assert_int_equal(outcomes.confirmed, 1);
+    broker_publisher_destroy(pub);
+    broker_consumer_destroy(con);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_alarm_blocks_publishing_and_nothing_else),
+        cmocka_unit_test(a_publisher_may_go_during_an_alarm),
+        cmocka_unit_test(an_idle_connection_lives_while_it_is_pumped),
+        cmocka_unit_test(a_restarted_broker_loses_nothing),
+        cmocka_unit_test(a_killed_broker_loses_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, start_server, stop_server);
+}

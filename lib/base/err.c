@@ -29,12 +29,14 @@ static void trim_partial_character(char *text)
     }
 }
 
-__attribute__((format(printf, 4, 0))) static void
-fill(struct err *err, enum err_kind kind, const char *what, const char *fmt, va_list args)
+void err_fill(struct err *err, enum err_kind kind, const char *what, const char *fmt, ...)
 {
     char detail[sizeof(err->detail)] = "";
+    va_list args;
 
+    va_start(args, fmt);
     (void)vsnprintf(detail, sizeof(detail), fmt, args);
+    va_end(args);
     for (char *c = detail; *c != '\0'; c++) {
         if ((unsigned char)*c < ' ' || *c == '\x7f') {
             *c = ' '; /* one line */
@@ -44,34 +46,4 @@ fill(struct err *err, enum err_kind kind, const char *what, const char *fmt, va_
     err->kind = kind;
     err->what = what;
     memcpy(err->detail, detail, sizeof(detail));
-}
-
-bool err_temporary(struct err *err, const char *what, const char *fmt, ...)
-{
-    va_list args;
-
-    va_start(args, fmt);
-    fill(err, ERR_TEMPORARY, what, fmt, args);
-    va_end(args);
-    return false;
-}
-
-bool err_permanent(struct err *err, const char *what, const char *fmt, ...)
-{
-    va_list args;
-
-    va_start(args, fmt);
-    fill(err, ERR_PERMANENT, what, fmt, args);
-    va_end(args);
-    return false;
-}
-
-bool err_unknown(struct err *err, const char *what, const char *fmt, ...)
-{
-    va_list args;
-
-    va_start(args, fmt);
-    fill(err, ERR_UNKNOWN, what, fmt, args);
-    va_end(args);
-    return false;
 }

@@ -63,8 +63,9 @@ struct ctl {
         const char *value;
     } options[CTL_OPTIONS_MAX];
     int option_count;
-    struct arena *arena; /* for the life of the process */
-    struct db *db;       /* NULL until ctl_db() */
+    struct arena *arena;                /* for the life of the process */
+    struct db *db;                      /* NULL until ctl_db() */
+    struct broker_publisher *publisher; /* publish.c's; NULL until something is published */
     const char *amqp_url;
     const char *amqp_prefix;
 };

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ctl.h"
+#include "publish.h"
 
 #define MEMORY_BYTES ((size_t)1 << 30)
 
@@ -24,6 +25,24 @@ static const struct command *const commands[] = {
     &tokens_add_command,
     &tokens_check_command,
     &tokens_expire_command,
+    &campaign_send_command,
+    &campaign_list_command,
+    &campaign_show_command,
+    &campaign_watch_command,
+    &campaign_report_command,
+    &campaign_launch_command,
+    &campaign_pause_command,
+    &campaign_resume_command,
+    &campaign_cancel_command,
+    &test_sms_command,
+    &at_balance_command,
+    &queues_command,
+    &parked_show_command,
+    &parked_replay_command,
+    &parked_drop_command,
+    &route_list_command,
+    &route_hold_command,
+    &route_open_command,
     &verify_command,
     NULL,
 };
@@ -153,6 +172,7 @@ static int run(const struct command *command, int argc, char **argv)
             status = exit_status(&err);
         }
     }
+    publish_close(&ctl);
     db_close(ctl.db);
     arena_destroy(ctl.arena);
     if (fflush(stdout) != 0 || ferror(stdout)) {

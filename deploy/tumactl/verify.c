@@ -85,263 +85,264 @@
     "' THEN -amount END), 0)"
 
 /* The name is what is claimed; the columns are a campaign or 0, and how it differs. */
-static const struct db_statement
-    checks[] = {
-        { "campaigns: planned is the sum of the nine states",
-          COUNTED "SELECT r.id, c.planned || ' planned, ' || r.planned"
-                  "       || ' recipients' FROM rows r JOIN campaigns c ON c.id = r.id"
-                  " WHERE r.planned <> c.planned OR r.rest < 0 OR r.planned <> r.rest + r.sending"
-                  "       + r.in_doubt + r.sent + r.delivered + r.failed + r.expired + r.suppressed"
-                  "       + r.cancelled",
-          1 },
-        { "campaigns: each state's counter is the count of its recipients",
-          COUNTED
-          "SELECT r.id, s.counter || ' ' || s.word || ', ' || s.counted"
-          "       || ' recipients'"
-          "  FROM rows r JOIN campaign_counts k ON k.campaign_id = r.id,"
-          "       LATERAL (VALUES " STATE("sending", "r.sending") ", " STATE("in_doubt", "r.in_"
-                                                                                         "doubt") ", " STATE("sent", "r.sent") ", " STATE(
-              "delivered",
-              "r.delivered") ", " STATE("failed",
-                                        "r.failed") ", " STATE("suppressed",
-                                                               "r.suppressed") ", " STATE("expired",
-                                                                                          "r."
-                                                                                          "expired "
-                                                                                          "+ CASE "
-                                                                                          "WHEN "
-                                                                                          "r."
-                                                                                          "status "
-                                                                                          "= "
-                                                                                          "'expired"
-                                                                                          "' THEN "
-                                                                                          "r.rest "
-                                                                                          "ELSE 0 "
-                                                                                          "END") ","
-                                                                                                 " " STATE("cancelled",
-                                                                                                           "r.cancelled + CASE WHEN r.status IN ('cancelling', 'cancelled')"
-                                                                                                           " THEN r.rest ELSE 0 END") ", " STATE("pending",
-                                                                                                                                                 "CASE WHEN r.status IN ('expired', 'cancelling', 'cancelled') THEN 0"
-                                                                                                                                                 " ELSE r.rest END") ") AS s(word, counted, counter)"
-                                                                                                                                                                     " WHERE s.counted <> s.counter",
-          1 },
-        { "campaigns: the quote is the sum of the recipients' segments",
-          COUNTED "SELECT r.id, 'quoted ' || c.segments || ', ' || r.price"
-                  "       || ' segments' FROM rows r JOIN campaigns c ON c.id = r.id"
-                  " WHERE c.segments <> r.price",
-          1 },
-        { "campaigns: every row received is a recipient, invalid or a duplicate",
-          "SELECT c.id, c.rows_received || ' rows, ' || c.planned"
-          "       || ' planned, ' || c.invalid || ' invalid, ' || c.duplicates || ' duplicates'"
-          "  FROM campaigns c"
-          " WHERE c.rows_received <> c.planned + c.invalid + c.duplicates AND" IF_WANTED("c.id"),
-          1 },
-        { "campaigns: every chunk was counted once",
-          "SELECT c.id, c.chunks_done || ' chunks of ' || c.rows_received"
-          "       || ' rows, ' || coalesce(k.n, 0) || ' of ' || coalesce(k.rows, 0) || ' on record'"
-          "  FROM campaigns c LEFT JOIN (SELECT campaign_id, count(*) AS n, sum(rows) AS rows"
-          "                                FROM campaign_chunks GROUP BY 1) k ON k.campaign_id = "
-          "c.id"
-          " WHERE (c.chunks_done <> coalesce(k.n, 0) OR c.rows_received <> coalesce(k.rows, 0)) "
-          "AND" IF_WANTED("c.id"),
-          1 },
-        { "campaigns: every row that became no recipient has its reason",
-          "SELECT c.id, c.invalid || ' invalid and ' || c.duplicates"
-          "       || ' duplicates, ' || coalesce(j.invalid, 0) || ' and '"
-          "       || coalesce(j.duplicates, 0) || ' on record'"
-          "  FROM campaigns c LEFT JOIN ("
-          "       SELECT campaign_id, count(*) FILTER (WHERE reason <> 'duplicate') AS invalid,"
-          "              count(*) FILTER (WHERE reason = 'duplicate') AS duplicates"
-          "         FROM campaign_rejects GROUP BY 1) j ON j.campaign_id = c.id"
-          " WHERE (c.invalid <> coalesce(j.invalid, 0) OR c.duplicates <> coalesce(j.duplicates, "
-          "0))"
-          "   AND" IF_WANTED("c.id"),
-          1 },
-        { "campaigns: nothing of a finished one is still on its way",
-          COUNTED
-          "SELECT r.id, 'is ' || r.status || ': ' || r.sending || ' sending, '"
-          "       || r.rest || ' pending' FROM rows r"
-          " WHERE r.sending > 0"
-          "       AND r.status IN ('completed', 'cancelled', 'expired', 'refused', 'abandoned')"
-          "    OR r.rest > 0 AND r.status IN ('sent', 'completed')",
-          1 },
-        { "batches: each counter is the count of its recipients",
-          "WITH counted AS ("
-          "  SELECT r.campaign_id, r.batch, count(*) FILTER (WHERE state = 2) AS in_doubt,"
-          "         count(*) FILTER (WHERE state = 3) AS sent,"
-          "         count(*) FILTER (WHERE state = 4) AS delivered,"
-          "         count(*) FILTER (WHERE state = 5) AS failed,"
-          "         count(*) FILTER (WHERE state = 6) AS expired"
-          "    FROM recipients r WHERE r.batch IS NOT NULL AND" IF_WANTED(
-              "r.campaign_id") "   GROUP BY 1, 2)"
-                               " SELECT b.campaign_id, 'batch ' || b.batch || ': ' || s.counter || "
-                               "' '"
-                               "        || s.word || ', ' || s.counted || ' recipients'"
-                               "   FROM batches b LEFT JOIN counted n ON n.campaign_id = "
-                               "b.campaign_id AND n.batch = b.batch,"
-                               "        LATERAL (VALUES ('in_doubt', coalesce(n.in_doubt, 0), "
-                               "b.in_doubt),"
-                               "                        ('sent', coalesce(n.sent, 0), b.sent),"
-                               "                        ('delivered', coalesce(n.delivered, 0), "
-                               "b.delivered),"
-                               "                        ('failed', coalesce(n.failed, 0), "
-                               "b.failed),"
-                               "                        ('expired', coalesce(n.expired, 0), "
-                               "b.expired))"
-                               "        AS s(word, counted, counter)"
-                               "  WHERE s.counted <> s.counter AND" IF_WANTED("b.campaign_id"),
-          1 },
-        { "batches: tokens captured and released are their recipients' segments",
-          "WITH paid AS ("
-          "  SELECT r.campaign_id, r.batch, sum(segments) FILTER (WHERE " IS_PAID ") AS captured,"
-          "         sum(segments) FILTER (WHERE r.state = 5 AND NOT " IS_PAID ") AS released"
-          "    FROM recipients r WHERE r.batch IS NOT NULL AND" IF_WANTED(
-              "r.campaign_id") "   GROUP BY 1, 2)"
-                               " SELECT b.campaign_id, 'batch ' || b.batch || ': ' || b.captured"
-                               "        || ' captured and ' || b.released || ' released, "
-                               "recipients say '"
-                               "        || coalesce(p.captured, 0) || ' and ' || "
-                               "coalesce(p.released, 0)"
-                               "   FROM batches b LEFT JOIN paid p ON p.campaign_id = "
-                               "b.campaign_id AND p.batch = b.batch"
-                               "  WHERE (b.captured <> coalesce(p.captured, 0) OR b.released <> "
-                               "coalesce(p.released, 0))"
-                               "    AND" IF_WANTED("b.campaign_id"),
-          2 },
-        { "batches: they cover their campaign's rows without gap or overlap",
-          "SELECT campaign_id, 'batch ' || batch || ': begins at row ' || first_seq"
-          "       || ', ' || expected || ' is next'"
-          "  FROM (SELECT campaign_id, batch, first_seq,"
-          "               coalesce(lag(last_seq) OVER up + 1, 1) AS expected"
-          "          FROM batches WHERE" IF_WANTED(
-              "campaign_id") "        WINDOW up AS (PARTITION BY campaign_id ORDER BY first_seq)) b"
-                             " WHERE first_seq <> expected",
-          1 },
-        { "accounts: granted is available + reserved + spent + expired + transferred",
-          "SELECT 0::bigint, 'account ' || a.slug || ': granted ' || b.granted || ', '"
-          "       || b.available + b.reserved + b.spent + b.expired + b.transferred || ' accounted "
-          "for'"
-          "  FROM token_balances b JOIN accounts a ON a.id = b.account_id"
-          " WHERE b.granted <> b.available + b.reserved + b.spent + b.expired + b.transferred",
-          0 },
-        { "accounts: each balance is the sum of its ledger entries",
-          "WITH moved AS ("
-          "  SELECT account_id, -(" PURSE("source") ") AS granted, " PURSE(
-              "available") " AS available,"
-                           "         " PURSE("reserved") " AS reserved, " PURSE(
-                               "spent") " AS spent,"
-                                        "         " PURSE("expired") " AS expired, " PURSE(
-                                            "peer") " AS transferred"
-                                                    "    FROM ledger_entries GROUP BY 1)"
-                                                    " SELECT 0::bigint, 'account ' || a.slug || ': "
-                                                    "balance of ' || s.purse || ' ' || s.balance"
-                                                    "        || ', entries say ' || s.entries"
-                                                    "   FROM accounts a LEFT JOIN token_balances b "
-                                                    "ON b.account_id = a.id"
-                                                    "        LEFT JOIN moved m ON m.account_id = "
-                                                    "a.id,"
-                                                    "        LATERAL (VALUES ('granted', "
-                                                    "coalesce(b.granted, 0), coalesce(m.granted, "
-                                                    "0)),"
-                                                    "                        ('available', "
-                                                    "coalesce(b.available, 0), "
-                                                    "coalesce(m.available, 0)),"
-                                                    "                        ('reserved', "
-                                                    "coalesce(b.reserved, 0), coalesce(m.reserved, "
-                                                    "0)),"
-                                                    "                        ('spent', "
-                                                    "coalesce(b.spent, 0), coalesce(m.spent, 0)),"
-                                                    "                        ('expired', "
-                                                    "coalesce(b.expired, 0), coalesce(m.expired, "
-                                                    "0)),"
-                                                    "                        ('transferred', "
-                                                    "coalesce(b.transferred, 0),"
-                                                    "                                        "
-                                                    "coalesce(m.transferred, 0)))"
-                                                    "        AS s(purse, balance, entries)"
-                                                    "  WHERE s.balance <> s.entries",
-          0 },
-        { "accounts: what the lots have left is what is available",
-          "SELECT 0::bigint, 'account ' || a.slug || ': ' || coalesce(b.available, 0) || ' "
-          "available, lots have '"
-          "       || coalesce(l.available, 0)"
-          "  FROM accounts a LEFT JOIN token_balances b ON b.account_id = a.id"
-          "       LEFT JOIN (SELECT account_id, sum(available) AS available FROM token_lots GROUP "
-          "BY 1) l"
-          "              ON l.account_id = a.id"
-          " WHERE coalesce(b.available, 0) <> coalesce(l.available, 0)",
-          0 },
-        { "accounts: what the holds have open is what is reserved",
-          "SELECT 0::bigint, 'account ' || a.slug || ': ' || coalesce(b.reserved, 0) || ' "
-          "reserved, holds have '"
-          "       || coalesce(h.open, 0) || ' open'"
-          "  FROM accounts a LEFT JOIN token_balances b ON b.account_id = a.id"
-          "       LEFT JOIN (SELECT account_id, sum(amount - captured - released) AS open"
-          "                    FROM token_holds GROUP BY 1) h ON h.account_id = a.id"
-          " WHERE coalesce(b.reserved, 0) <> coalesce(h.open, 0)",
-          0 },
-        { "holds: amount, captured and released are the sums of their entries",
-          "WITH moved AS ("
-          "  SELECT hold_id, sum(amount) FILTER (WHERE kind = 'hold') AS amount,"
-          "         sum(amount) FILTER (WHERE kind = 'capture') AS captured,"
-          "         sum(amount) FILTER (WHERE kind = 'release') AS released"
-          "    FROM ledger_entries WHERE hold_id IS NOT NULL AND" IF_WANTED(
-              "hold_id") "GROUP BY 1)"
-                         " SELECT coalesce(h.id, m.hold_id), s.word || ' '"
-                         "        || s.held || ', entries say ' || s.entries"
-                         "   FROM (SELECT * FROM token_holds WHERE" IF_WANTED(
-                             "id") ") h"
-                                   "        FULL JOIN moved m ON m.hold_id = h.id,"
-                                   "        LATERAL (VALUES ('amount', coalesce(h.amount, 0), "
-                                   "coalesce(m.amount, 0)),"
-                                   "                        ('captured', coalesce(h.captured, 0), "
-                                   "coalesce(m.captured, 0)),"
-                                   "                        ('released', coalesce(h.released, 0), "
-                                   "coalesce(m.released, 0)))"
-                                   "        AS s(word, held, entries)"
-                                   "  WHERE s.held <> s.entries",
-          1 },
-        { "holds: what was drawn from lots and not given back is not released",
-          "SELECT h.id, h.amount - h.released || ' kept, lots gave '"
-          "       || coalesce(d.amount, 0)"
-          "  FROM token_holds h LEFT JOIN (SELECT hold_id, sum(amount) AS amount FROM "
-          "token_hold_lots"
-          "                                 GROUP BY 1) d ON d.hold_id = h.id"
-          " WHERE h.amount - h.released <> coalesce(d.amount, 0) AND" IF_WANTED("h.id"),
-          1 },
-        { "holds: each is the quote of its campaign",
-          "SELECT h.id, h.amount || ' held, quoted '"
-          "       || coalesce(c.segments::text, 'nothing')"
-          "  FROM token_holds h LEFT JOIN campaigns c ON c.id = h.id AND c.account_id = "
-          "h.account_id"
-          " WHERE h.amount IS DISTINCT FROM c.segments AND" IF_WANTED("h.id"),
-          1 },
-        { "holds: what is open belongs to recipients that wait or are in doubt",
-          COUNTED
-          "SELECT h.id, r.status || ': '"
-          "       || h.amount - h.captured - h.released || ' open, recipients say '"
-          "       || r.doubt_tokens + CASE WHEN r.status IN ('completed', 'cancelled', 'expired')"
-          "                                THEN 0 ELSE r.waiting_tokens END"
-          "  FROM rows r JOIN token_holds h ON h.id = r.id"
-          " WHERE h.amount - h.captured - h.released <> r.doubt_tokens"
-          "       + CASE WHEN r.status IN ('completed', 'cancelled', 'expired') THEN 0"
-          "              ELSE r.waiting_tokens END",
-          1 },
-        { "holds: tokens captured are those of the campaign's batches",
-          "SELECT h.id, h.captured || ' captured, batches say '"
-          "       || coalesce(b.captured, 0)"
-          "  FROM token_holds h LEFT JOIN (SELECT campaign_id, sum(captured) AS captured FROM "
-          "batches"
-          "                                 GROUP BY 1) b ON b.campaign_id = h.id"
-          " WHERE h.captured <> coalesce(b.captured, 0) AND" IF_WANTED("h.id"),
-          1 },
-        { "campaigns: nothing was sent without a hold",
-          "SELECT b.campaign_id, 'batches but no hold'"
-          "  FROM (SELECT DISTINCT campaign_id FROM batches WHERE" IF_WANTED(
-              "campaign_id") ") b"
-                             " WHERE NOT EXISTS (SELECT FROM token_holds h WHERE h.id = "
-                             "b.campaign_id)",
-          1 },
-    };
+static const struct db_statement checks[] = {
+    { "campaigns: planned is the sum of the nine states",
+      COUNTED "SELECT r.id, c.planned || ' planned, ' || r.planned"
+              "       || ' recipients' FROM rows r JOIN campaigns c ON c.id = r.id"
+              " WHERE r.planned <> c.planned OR r.rest < 0 OR r.planned <> r.rest + r.sending"
+              "       + r.in_doubt + r.sent + r.delivered + r.failed + r.expired + r.suppressed"
+              "       + r.cancelled",
+      1 },
+    { "campaigns: each state's counter is the count of its recipients",
+      COUNTED
+      "SELECT r.id, s.counter || ' ' || s.word || ', ' || s.counted"
+      "       || ' recipients'"
+      "  FROM rows r JOIN campaign_counts k ON k.campaign_id = r.id,"
+      "       LATERAL (VALUES " STATE("sending", "r.sending") ", " STATE(
+          "in_doubt",
+          "r.in_"
+          "doubt") ", " STATE("sent",
+                              "r.sent") ", " STATE("delivered",
+                                                   "r.delivered") ", " STATE("failed",
+                                                                             "r.failed") ", " STATE("suppressed",
+                                                                                                    "r.suppressed") ", " STATE("expired",
+                                                                                                                               "r."
+                                                                                                                               "expired "
+                                                                                                                               "+ CASE "
+                                                                                                                               "WHEN "
+                                                                                                                               "r."
+                                                                                                                               "status "
+                                                                                                                               "= "
+                                                                                                                               "'expired"
+                                                                                                                               "' THEN "
+                                                                                                                               "r.rest "
+                                                                                                                               "ELSE 0 "
+                                                                                                                               "END") ","
+                                                                                                                                      " " STATE(
+                                                                                                                                          "cancelled",
+                                                                                                                                          "r.cancelled + CASE WHEN r.status IN ('cancelling', 'cancelled')"
+                                                                                                                                          " THEN r.rest ELSE 0 END") ", " STATE("pending",
+                                                                                                                                                                                "CASE WHEN r.status IN ('expired', 'cancelling', 'cancelled') THEN 0"
+                                                                                                                                                                                " ELSE r.rest END") ") AS s(word, counted, counter)"
+                                                                                                                                                                                                    " WHERE s.counted <> s.counter",
+      1 },
+    { "campaigns: the quote is the sum of the recipients' segments",
+      COUNTED "SELECT r.id, 'quoted ' || c.segments || ', ' || r.price"
+              "       || ' segments' FROM rows r JOIN campaigns c ON c.id = r.id"
+              " WHERE c.segments <> r.price",
+      1 },
+    { "campaigns: every row received is a recipient, invalid or a duplicate",
+      "SELECT c.id, c.rows_received || ' rows, ' || c.planned"
+      "       || ' planned, ' || c.invalid || ' invalid, ' || c.duplicates || ' duplicates'"
+      "  FROM campaigns c"
+      " WHERE c.rows_received <> c.planned + c.invalid + c.duplicates AND" IF_WANTED("c.id"),
+      1 },
+    { "campaigns: every chunk was counted once",
+      "SELECT c.id, c.chunks_done || ' chunks of ' || c.rows_received"
+      "       || ' rows, ' || coalesce(k.n, 0) || ' of ' || coalesce(k.rows, 0) || ' on record'"
+      "  FROM campaigns c LEFT JOIN (SELECT campaign_id, count(*) AS n, sum(rows) AS rows"
+      "                                FROM campaign_chunks GROUP BY 1) k ON k.campaign_id = "
+      "c.id"
+      " WHERE (c.chunks_done <> coalesce(k.n, 0) OR c.rows_received <> coalesce(k.rows, 0)) "
+      "AND" IF_WANTED("c.id"),
+      1 },
+    { "campaigns: every row that became no recipient has its reason",
+      "SELECT c.id, c.invalid || ' invalid and ' || c.duplicates"
+      "       || ' duplicates, ' || coalesce(j.invalid, 0) || ' and '"
+      "       || coalesce(j.duplicates, 0) || ' on record'"
+      "  FROM campaigns c LEFT JOIN ("
+      "       SELECT campaign_id, count(*) FILTER (WHERE reason <> 'duplicate') AS invalid,"
+      "              count(*) FILTER (WHERE reason = 'duplicate') AS duplicates"
+      "         FROM campaign_rejects GROUP BY 1) j ON j.campaign_id = c.id"
+      " WHERE (c.invalid <> coalesce(j.invalid, 0) OR c.duplicates <> coalesce(j.duplicates, "
+      "0))"
+      "   AND" IF_WANTED("c.id"),
+      1 },
+    { "campaigns: nothing of a finished one is still on its way",
+      COUNTED "SELECT r.id, 'is ' || r.status || ': ' || r.sending || ' sending, '"
+              "       || r.rest || ' pending' FROM rows r"
+              " WHERE r.sending > 0"
+              "       AND r.status IN ('completed', 'cancelled', 'expired', 'refused', 'abandoned')"
+              "    OR r.rest > 0 AND r.status IN ('sent', 'completed')",
+      1 },
+    { "batches: each counter is the count of its recipients",
+      "WITH counted AS ("
+      "  SELECT r.campaign_id, r.batch, count(*) FILTER (WHERE state = 2) AS in_doubt,"
+      "         count(*) FILTER (WHERE state = 3) AS sent,"
+      "         count(*) FILTER (WHERE state = 4) AS delivered,"
+      "         count(*) FILTER (WHERE state = 5) AS failed,"
+      "         count(*) FILTER (WHERE state = 6) AS expired"
+      "    FROM recipients r WHERE r.batch IS NOT NULL AND" IF_WANTED(
+          "r.campaign_id") "   GROUP BY 1, 2)"
+                           " SELECT b.campaign_id, 'batch ' || b.batch || ': ' || s.counter || "
+                           "' '"
+                           "        || s.word || ', ' || s.counted || ' recipients'"
+                           "   FROM batches b LEFT JOIN counted n ON n.campaign_id = "
+                           "b.campaign_id AND n.batch = b.batch,"
+                           "        LATERAL (VALUES ('in_doubt', coalesce(n.in_doubt, 0), "
+                           "b.in_doubt),"
+                           "                        ('sent', coalesce(n.sent, 0), b.sent),"
+                           "                        ('delivered', coalesce(n.delivered, 0), "
+                           "b.delivered),"
+                           "                        ('failed', coalesce(n.failed, 0), "
+                           "b.failed),"
+                           "                        ('expired', coalesce(n.expired, 0), "
+                           "b.expired))"
+                           "        AS s(word, counted, counter)"
+                           "  WHERE s.counted <> s.counter AND" IF_WANTED("b.campaign_id"),
+      1 },
+    { "batches: tokens captured and released are their recipients' segments",
+      "WITH paid AS ("
+      "  SELECT r.campaign_id, r.batch, sum(segments) FILTER (WHERE " IS_PAID ") AS captured,"
+      "         sum(segments) FILTER (WHERE r.state = 5 AND NOT " IS_PAID ") AS released"
+      "    FROM recipients r WHERE r.batch IS NOT NULL AND" IF_WANTED(
+          "r.campaign_id") "   GROUP BY 1, 2)"
+                           " SELECT b.campaign_id, 'batch ' || b.batch || ': ' || b.captured"
+                           "        || ' captured and ' || b.released || ' released, "
+                           "recipients say '"
+                           "        || coalesce(p.captured, 0) || ' and ' || "
+                           "coalesce(p.released, 0)"
+                           "   FROM batches b LEFT JOIN paid p ON p.campaign_id = "
+                           "b.campaign_id AND p.batch = b.batch"
+                           "  WHERE (b.captured <> coalesce(p.captured, 0) OR b.released <> "
+                           "coalesce(p.released, 0))"
+                           "    AND" IF_WANTED("b.campaign_id"),
+      2 },
+    { "batches: they cover their campaign's rows without gap or overlap",
+      "SELECT campaign_id, 'batch ' || batch || ': begins at row ' || first_seq"
+      "       || ', ' || expected || ' is next'"
+      "  FROM (SELECT campaign_id, batch, first_seq,"
+      "               coalesce(lag(last_seq) OVER up + 1, 1) AS expected"
+      "          FROM batches WHERE" IF_WANTED(
+          "campaign_id") "        WINDOW up AS (PARTITION BY campaign_id ORDER BY first_seq)) b"
+                         " WHERE first_seq <> expected",
+      1 },
+    { "accounts: granted is available + reserved + spent + expired + transferred",
+      "SELECT 0::bigint, 'account ' || a.slug || ': granted ' || b.granted || ', '"
+      "       || b.available + b.reserved + b.spent + b.expired + b.transferred || ' accounted "
+      "for'"
+      "  FROM token_balances b JOIN accounts a ON a.id = b.account_id"
+      " WHERE b.granted <> b.available + b.reserved + b.spent + b.expired + b.transferred",
+      0 },
+    { "accounts: each balance is the sum of its ledger entries",
+      "WITH moved AS ("
+      "  SELECT account_id, -(" PURSE("source") ") AS granted, " PURSE(
+          "available") " AS available,"
+                       "         " PURSE("reserved") " AS reserved, " PURSE(
+                           "spent") " AS spent,"
+                                    "         " PURSE("expired") " AS expired, " PURSE(
+                                        "peer") " AS transferred"
+                                                "    FROM ledger_entries GROUP BY 1)"
+                                                " SELECT 0::bigint, 'account ' || a.slug || ': "
+                                                "balance of ' || s.purse || ' ' || s.balance"
+                                                "        || ', entries say ' || s.entries"
+                                                "   FROM accounts a LEFT JOIN token_balances b "
+                                                "ON b.account_id = a.id"
+                                                "        LEFT JOIN moved m ON m.account_id = "
+                                                "a.id,"
+                                                "        LATERAL (VALUES ('granted', "
+                                                "coalesce(b.granted, 0), coalesce(m.granted, "
+                                                "0)),"
+                                                "                        ('available', "
+                                                "coalesce(b.available, 0), "
+                                                "coalesce(m.available, 0)),"
+                                                "                        ('reserved', "
+                                                "coalesce(b.reserved, 0), coalesce(m.reserved, "
+                                                "0)),"
+                                                "                        ('spent', "
+                                                "coalesce(b.spent, 0), coalesce(m.spent, 0)),"
+                                                "                        ('expired', "
+                                                "coalesce(b.expired, 0), coalesce(m.expired, "
+                                                "0)),"
+                                                "                        ('transferred', "
+                                                "coalesce(b.transferred, 0),"
+                                                "                                        "
+                                                "coalesce(m.transferred, 0)))"
+                                                "        AS s(purse, balance, entries)"
+                                                "  WHERE s.balance <> s.entries",
+      0 },
+    { "accounts: what the lots have left is what is available",
+      "SELECT 0::bigint, 'account ' || a.slug || ': ' || coalesce(b.available, 0) || ' "
+      "available, lots have '"
+      "       || coalesce(l.available, 0)"
+      "  FROM accounts a LEFT JOIN token_balances b ON b.account_id = a.id"
+      "       LEFT JOIN (SELECT account_id, sum(available) AS available FROM token_lots GROUP "
+      "BY 1) l"
+      "              ON l.account_id = a.id"
+      " WHERE coalesce(b.available, 0) <> coalesce(l.available, 0)",
+      0 },
+    { "accounts: what the holds have open is what is reserved",
+      "SELECT 0::bigint, 'account ' || a.slug || ': ' || coalesce(b.reserved, 0) || ' "
+      "reserved, holds have '"
+      "       || coalesce(h.open, 0) || ' open'"
+      "  FROM accounts a LEFT JOIN token_balances b ON b.account_id = a.id"
+      "       LEFT JOIN (SELECT account_id, sum(amount - captured - released) AS open"
+      "                    FROM token_holds GROUP BY 1) h ON h.account_id = a.id"
+      " WHERE coalesce(b.reserved, 0) <> coalesce(h.open, 0)",
+      0 },
+    { "holds: amount, captured and released are the sums of their entries",
+      "WITH moved AS ("
+      "  SELECT hold_id, sum(amount) FILTER (WHERE kind = 'hold') AS amount,"
+      "         sum(amount) FILTER (WHERE kind = 'capture') AS captured,"
+      "         sum(amount) FILTER (WHERE kind = 'release') AS released"
+      "    FROM ledger_entries WHERE hold_id IS NOT NULL AND" IF_WANTED(
+          "hold_id") "GROUP BY 1)"
+                     " SELECT coalesce(h.id, m.hold_id), s.word || ' '"
+                     "        || s.held || ', entries say ' || s.entries"
+                     "   FROM (SELECT * FROM token_holds WHERE" IF_WANTED(
+                         "id") ") h"
+                               "        FULL JOIN moved m ON m.hold_id = h.id,"
+                               "        LATERAL (VALUES ('amount', coalesce(h.amount, 0), "
+                               "coalesce(m.amount, 0)),"
+                               "                        ('captured', coalesce(h.captured, 0), "
+                               "coalesce(m.captured, 0)),"
+                               "                        ('released', coalesce(h.released, 0), "
+                               "coalesce(m.released, 0)))"
+                               "        AS s(word, held, entries)"
+                               "  WHERE s.held <> s.entries",
+      1 },
+    { "holds: what was drawn from lots and not given back is not released",
+      "SELECT h.id, h.amount - h.released || ' kept, lots gave '"
+      "       || coalesce(d.amount, 0)"
+      "  FROM token_holds h LEFT JOIN (SELECT hold_id, sum(amount) AS amount FROM "
+      "token_hold_lots"
+      "                                 GROUP BY 1) d ON d.hold_id = h.id"
+      " WHERE h.amount - h.released <> coalesce(d.amount, 0) AND" IF_WANTED("h.id"),
+      1 },
+    { "holds: each is the quote of its campaign",
+      "SELECT h.id, h.amount || ' held, quoted '"
+      "       || coalesce(c.segments::text, 'nothing')"
+      "  FROM token_holds h LEFT JOIN campaigns c ON c.id = h.id AND c.account_id = "
+      "h.account_id"
+      " WHERE h.amount IS DISTINCT FROM c.segments AND" IF_WANTED("h.id"),
+      1 },
+    { "holds: what is open belongs to recipients that wait or are in doubt",
+      COUNTED
+      "SELECT h.id, r.status || ': '"
+      "       || h.amount - h.captured - h.released || ' open, recipients say '"
+      "       || r.doubt_tokens + CASE WHEN r.status IN ('completed', 'cancelled', 'expired')"
+      "                                THEN 0 ELSE r.waiting_tokens END"
+      "  FROM rows r JOIN token_holds h ON h.id = r.id"
+      " WHERE h.amount - h.captured - h.released <> r.doubt_tokens"
+      "       + CASE WHEN r.status IN ('completed', 'cancelled', 'expired') THEN 0"
+      "              ELSE r.waiting_tokens END",
+      1 },
+    { "holds: tokens captured are those of the campaign's batches",
+      "SELECT h.id, h.captured || ' captured, batches say '"
+      "       || coalesce(b.captured, 0)"
+      "  FROM token_holds h LEFT JOIN (SELECT campaign_id, sum(captured) AS captured FROM "
+      "batches"
+      "                                 GROUP BY 1) b ON b.campaign_id = h.id"
+      " WHERE h.captured <> coalesce(b.captured, 0) AND" IF_WANTED("h.id"),
+      1 },
+    { "campaigns: nothing was sent without a hold",
+      "SELECT b.campaign_id, 'batches but no hold'"
+      "  FROM (SELECT DISTINCT campaign_id FROM batches WHERE" IF_WANTED(
+          "campaign_id") ") b"
+                         " WHERE NOT EXISTS (SELECT FROM token_holds h WHERE h.id = "
+                         "b.campaign_id)",
+      1 },
+};
 #define CHECK_COUNT (sizeof checks / sizeof *checks)
 
 /* The codes with which the provider says that it did not send. */

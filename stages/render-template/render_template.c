@@ -29,16 +29,15 @@ struct target {
     struct chunk_campaign campaign;
     const char *account;
     const char *reference;
-    bool hold;
-    int64_t chunks_expected, chunks_done; /* expected 0: not told yet */
+    const char *detail; /* why it is refused or completed; "" */
     int64_t planned, suppressed, invalid, duplicates, segments;
 };
 
 static const struct db_statement find_campaign = {
     "render_find_campaign",
     "SELECT c.id, c.account_id, c.status, c.message_template, c.missing, c.missing_default,"
-    "       c.country::text, c.keep_whitespace, c.hold, a.slug, c.reference, c.chunks_expected,"
-    "       c.chunks_done, c.planned, c.suppressed, c.invalid, c.duplicates, c.segments"
+    "       c.country::text, c.keep_whitespace, coalesce(c.detail, ''), a.slug, c.reference,"
+    "       c.planned, c.suppressed, c.invalid, c.duplicates, c.segments"
     "  FROM campaigns c JOIN accounts a ON a.id = c.account_id"
     " WHERE c.id = $1",
     1
@@ -68,16 +67,14 @@ static bool load_target(struct stage *stage, int64_t id, struct target *out_targ
             .country = arena_strdup(arena, db_get_text(found, 0, 6)),
             .keep_whitespace = db_get_bool(found, 0, 7),
         },
-        .hold = db_get_bool(found, 0, 8),
+        .detail = arena_strdup(arena, db_get_text(found, 0, 8)),
         .account = arena_strdup(arena, db_get_text(found, 0, 9)),
         .reference = arena_strdup(arena, db_get_text(found, 0, 10)),
-        .chunks_expected = db_get_int(found, 0, 11),
-        .chunks_done = db_get_int(found, 0, 12),
-        .planned = db_get_int(found, 0, 13),
-        .suppressed = db_get_int(found, 0, 14),
-        .invalid = db_get_int(found, 0, 15),
-        .duplicates = db_get_int(found, 0, 16),
-        .segments = db_get_int(found, 0, 17),
+        .planned = db_get_int(found, 0, 11),
+        .suppressed = db_get_int(found, 0, 12),
+        .invalid = db_get_int(found, 0, 13),
+        .duplicates = db_get_int(found, 0, 14),
+        .segments = db_get_int(found, 0, 15),
     };
     db_result_destroy(found);
     return true;
@@ -172,29 +169,41 @@ static const struct db_statement close_campaign = {
     2,
 };
 
-/* The row is locked, so of two workers with the last two chunks the later one sees both. */
+/*
+ * The row is locked, so of two workers with the last two chunks the later one sees both. As many
+ * chunks as were announced are all of them only if none has a higher number.
+ */
 static const struct db_statement pass_barrier = {
     "render_pass_barrier",
-    "UPDATE campaigns"
+    "WITH stranger AS ("
+    "    SELECT max(chunk) AS chunk FROM campaign_chunks WHERE campaign_id = $1)"
+    " UPDATE campaigns c"
     "   SET rendered_at = now(),"
-    "       completed_at = CASE WHEN planned = suppressed THEN now() END,"
-    "       detail = CASE WHEN planned = suppressed THEN 'no recipient was left to send to' END,"
-    "       status = CASE WHEN planned = suppressed THEN 'completed'"
+    "       completed_at = CASE WHEN s.chunk > chunks_expected OR planned = suppressed"
+    "                           THEN now() END,"
+    "       detail = CASE WHEN s.chunk > chunks_expected"
+    "                     THEN format('chunks: %s were announced but one has the number %s',"
+    "                                 chunks_expected, s.chunk)"
+    "                     WHEN planned = suppressed THEN 'no recipient was left to send to' END,"
+    "       status = CASE WHEN s.chunk > chunks_expected THEN 'refused'"
+    "                     WHEN planned = suppressed THEN 'completed'"
     "                     WHEN hold THEN 'quoted' ELSE 'reserving' END"
-    " WHERE id = $1 AND status = 'receiving' AND chunks_done = chunks_expected",
+    "  FROM stranger s"
+    " WHERE id = $1 AND status = 'receiving' AND chunks_done >= chunks_expected",
     1
 };
 
-/* Tells that a campaign is rendered if it now is, or was before and may not have been told. */
+/* Tells what became of a campaign if it now is rendered, or was before and may not have been told.
+ */
 static enum verdict finish(struct stage *stage, const struct target *target)
 {
+    static const char *const told[] = { "quoted", "completed", "refused" };
     struct target now;
     struct err err;
-    int64_t passed;
     char id[ID_TEXT_BYTES];
 
     if (!db_run(stage_db(stage), &pass_barrier, (struct db_value[]){ db_int8(target->campaign.id) },
-                &passed, &err) ||
+                NULL, &err) ||
         !load_target(stage, target->campaign.id, &now, &err)) {
         return stage_fail(stage, &err);
     }
@@ -202,9 +211,11 @@ static enum verdict finish(struct stage *stage, const struct target *target)
         id_format("cmp", now.campaign.id, id);
         stage_emit_as(stage, &campaign_rendered_v1, &(struct campaign_fact){ id },
                       &(struct emission){ .key = id, .correlation = id, .account = now.account });
-    } else if (strcmp(now.campaign.status, "quoted") == 0 ||
-               strcmp(now.campaign.status, "completed") == 0) {
-        tell(stage, &now, now.campaign.status, "");
+    }
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        if (strcmp(now.campaign.status, told[i]) == 0) {
+            tell(stage, &now, told[i], now.detail);
+        }
     }
     return STAGE_DONE;
 }

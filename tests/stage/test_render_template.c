@@ -1,0 +1,725 @@
+/* render-template: rows become recipients with a frozen text and a price */
+#include "msg/campaign.h"
+#include "msg/event.h"
+#include "scene.h"
+
+#define SUBMITTED "campaign.submitted.v1"
+#define RECIPIENTS "recipients.submitted.v1"
+#define CLOSED "campaign.closed.v1"
+#define RENDERED "campaign.rendered.v1"
+#define CHANGED "campaign.changed.v1"
+#define COMPLETED "campaign.completed.v1"
+
+#define JSON_BYTES 65536
+
+/* The row that the ingress makes before it publishes. */
+static int64_t receiving(struct fake_stage *fake, const char *message_template)
+{
+    int64_t id = scene_id();
+
+    scene_sql(fake,
+              "INSERT INTO campaigns (id, account_id, reference, status, title, message_template,"
+              "                       country)"
+              " VALUES (%lld, 1, 'ref %lld', 'receiving', 'A title', '%s', 'KE')",
+              (long long)id, (long long)id, message_template);
+    return id;
+}
+
+__attribute__((format(printf, 3, 4))) static enum verdict
+say(struct fake_stage *fake, const char *type, const char *fmt, ...)
+{
+    static char json[JSON_BYTES];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(json, sizeof json, fmt, args);
+    va_end(args);
+    return fake_stage_send(fake, type, scene_message(), json);
+}
+
+/* columns and rows are JSON arrays. */
+static enum verdict give_chunk(struct fake_stage *fake, int64_t id, int chunk, int first_row,
+                               const char *columns, const char *rows)
+{
+    return say(fake, RECIPIENTS,
+               "{\"campaign\":\"%s\",\"chunk\":%d,\"first_row\":%d,\"columns\":%s,\"rows\":%s}",
+               scene_name(id), chunk, first_row, columns, rows);
+}
+
+static enum verdict give_close(struct fake_stage *fake, int64_t id, int chunks)
+{
+    return say(fake, CLOSED, "{\"campaign\":\"%s\",\"chunks\":%d}", scene_name(id), chunks);
+}
+
+__attribute__((format(printf, 3, 4))) static enum verdict
+partner_says(struct fake_stage *fake, const char *type, const char *fmt, ...)
+{
+    static char json[JSON_BYTES];
+    va_list args;
+
+    va_start(args, fmt);
+    vsnprintf(json, sizeof json, fmt, args);
+    va_end(args);
+    return fake_stage_give(fake, &(struct fake_message){ .type = type,
+                                                         .id = scene_message(),
+                                                         .json = json,
+                                                         .account = "acme",
+                                                         .from_partner = true });
+}
+
+static int64_t of(struct fake_stage *fake, int64_t id, const char *column)
+{
+    return scene_number(fake, "SELECT %s FROM campaigns WHERE id = %lld", column, (long long)id);
+}
+
+static const char *detail_of(struct fake_stage *fake, int64_t id)
+{
+    return scene_text(fake, "SELECT detail FROM campaigns WHERE id = %lld", (long long)id);
+}
+
+static const char *reject_of(struct fake_stage *fake, int64_t id, int seq)
+{
+    return scene_text(fake,
+                      "SELECT reason FROM campaign_rejects WHERE campaign_id = %lld AND seq = %d",
+                      (long long)id, seq);
+}
+
+static const char *text_of(struct fake_stage *fake, int64_t id, int seq)
+{
+    return scene_text(fake,
+                      "SELECT coalesce(r.text, c.text) FROM recipients r"
+                      "  JOIN campaigns c ON c.id = r.campaign_id"
+                      " WHERE r.campaign_id = %lld AND r.seq = %d",
+                      (long long)id, seq);
+}
+
+/* Three chunks and the closing, in the order of the letters. */
+static void play(struct fake_stage *fake, const char *order)
+{
+    static const char *const rows[] = { "[[\"0712000001\"],[\"0712000002\"]]",
+                                        "[[\"0712000003\"],[\"0712000004\"]]",
+                                        "[[\"0712000005\"]]" };
+    int64_t id = receiving(fake, "Hello");
+
+    for (const char *at = order; *at; at++) {
+        enum verdict verdict = *at == '!' ? give_close(fake, id, 3)
+                                          : give_chunk(fake, id, *at - '0', (*at - '0') * 2 - 1,
+                                                       "[\"phone\"]", rows[*at - '1']);
+
+        assert_done(fake, verdict);
+        assert_int_equal(fake_stage_emitted(fake), at[1] == '\0');
+    }
+    assert_string_equal(fake_stage_out(fake, 0)->type, RENDERED);
+    assert_string_equal(fake_stage_out(fake, 0)->correlation, scene_name(id));
+    assert_string_equal(fake_stage_out(fake, 0)->account, "acme");
+    assert_string_equal(scene_status(fake, id), "reserving");
+    assert_int_equal(of(fake, id, "planned"), 5);
+    assert_int_equal(of(fake, id, "last_seq"), 5);
+    assert_int_equal(of(fake, id, "segments"), 5);
+    assert_int_equal(of(fake, id, "rows_received"), 5);
+    assert_true(scene_number(fake,
+                             "SELECT (rendered_at IS NOT NULL)::int FROM campaigns WHERE id = %lld",
+                             (long long)id));
+}
+
+static void chunks_and_their_closing_may_come_in_any_order(void **state)
+{
+    static const char letters[] = "123!";
+    char order[5] = "";
+
+    for (int a = 0; a < 4; a++) {
+        for (int b = 0; b < 4; b++) {
+            for (int c = 0; c < 4; c++) {
+                int d = 6 - a - b - c;
+                if (a == b || a == c || b == c) {
+                    continue;
+                }
+                snprintf(order, sizeof order, "%c%c%c%c", letters[a], letters[b], letters[c],
+                         letters[d]);
+                play(*state, order);
+            }
+        }
+    }
+}
+
+static void the_definition_may_bring_the_number_of_chunks_and_the_rows(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = receiving(fake, "Hello");
+
+    assert_done(fake, say(fake, SUBMITTED,
+                          "{\"campaign\":\"%s\",\"title\":\"t\",\"message_template\":\"Hello\","
+                          "\"chunks\":1}",
+                          scene_name(id)));
+    assert_int_equal(fake_stage_emitted(fake), 0);
+    assert_done(fake, give_chunk(fake, id, 1, 1, "[\"phone\"]", "[[\"0712000001\"]]"));
+    assert_int_equal(fake_stage_emitted_of(fake, RENDERED), 1);
+
+    id = receiving(fake, "Hello");
+    assert_done(fake, say(fake, SUBMITTED,
+                          "{\"campaign\":\"%s\",\"title\":\"t\",\"message_template\":\"Hello\","
+                          "\"columns\":[\"phone\"],\"rows\":[[\"0712000001\"],[\"0712000002\"]]}",
+                          scene_name(id)));
+    assert_int_equal(fake_stage_emitted_of(fake, RENDERED), 1);
+    assert_int_equal(of(fake, id, "planned"), 2);
+
+    id = receiving(fake, "Hello");
+    assert_int_equal(say(fake, SUBMITTED,
+                         "{\"campaign\":\"%s\",\"title\":\"t\",\"message_template\":\"Hello\","
+                         "\"columns\":[\"phone\"],\"rows\":[[\"0712000001\"]],\"chunks\":2}",
+                         scene_name(id)),
+                     STAGE_REJECT);
+    assert_string_equal(fake_stage_why(fake), "recipients_twice");
+}
+
+static void a_number_counts_once_however_it_is_written(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = receiving(fake, "Hello");
+
+    assert_done(fake, give_chunk(fake, id, 1, 1, "[\"phone\"]",
+                                 "[[\"0712000001\"],[\"+254 712-000-001\"],[\"0712000002\"],"
+                                 "[\"712000001\"],[\"254712000002\"]]"));
+    assert_int_equal(of(fake, id, "planned"), 2);
+    assert_int_equal(of(fake, id, "duplicates"), 3);
+    assert_string_equal(reject_of(fake, id, 2), "duplicate");
+    assert_string_equal(reject_of(fake, id, 4), "duplicate");
+    assert_string_equal(reject_of(fake, id, 5), "duplicate");
+    assert_done(fake, give_chunk(fake, id, 2, 6, "[\"phone\"]",
+                                 "[[\"0712000003\"],[\"00254712000001\"],[\"0712000004\"]]"));
+    assert_int_equal(of(fake, id, "planned"), 4);
+    assert_int_equal(of(fake, id, "duplicates"), 4);
+    assert_int_equal(of(fake, id, "segments"), 4);
+    assert_string_equal(reject_of(fake, id, 7), "duplicate");
+    assert_done(fake, give_close(fake, id, 2));
+    assert_string_equal(scene_status(fake, id), "reserving");
+    /* The same numbers in another campaign are not duplicates. */
+    id = receiving(fake, "Hello");
+    assert_done(fake, give_chunk(fake, id, 1, 1, "[\"phone\"]", "[[\"0712000001\"]]"));
+    assert_int_equal(of(fake, id, "planned"), 1);
+}
+
+static void each_kind_of_bad_number_is_recorded_with_its_reason(void **state)
+{
+    static const struct {
+        const char *phone, *reason;
+    } table[] = {
+        { "", "empty" },
+        { "  ", "empty" },
+        { "Asha", "not_a_number" },
+        { "0712000001 / 0712000002", "several_numbers" },
+        { "2.54712E+11", "scientific_lost_digits" },
+        { "07120", "too_short" },
+        { "071200000123", "too_long" },
+        { "+1 202 555 0123", "unknown_country" },
+        { "0312000001", "invalid_for_country" },
+        { "020 2222222", "not_mobile" },
+    };
+    struct fake_stage *fake = *state;
+    int64_t id = receiving(fake, "Hello");
+    size_t count = sizeof table / sizeof *table;
+
+    for (size_t i = 0; i < count; i++) {
+        char rows[200];
+
+        snprintf(rows, sizeof rows, "[[\"%s\"]]", table[i].phone);
+        assert_done(fake, give_chunk(fake, id, (int)i + 1, (int)i + 1, "[\"phone\"]", rows));
+        assert_string_equal(reject_of(fake, id, (int)i + 1), table[i].reason);
+        assert_string_equal(
+            scene_text(fake,
+                       "SELECT phone FROM campaign_rejects WHERE campaign_id = %lld AND seq = %d",
+                       (long long)id, (int)i + 1),
+            table[i].phone);
+    }
+    assert_int_equal(of(fake, id, "invalid"), count);
+    assert_int_equal(of(fake, id, "planned"), 0);
+}
+
+static void a_long_phone_is_cut_between_characters(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = receiving(fake, "Hello");
+
+    assert_done(fake, give_chunk(fake, id, 1, 1, "[\"phone\"]",
+                                 "[[\"x\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
+                                 "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
+                                 "\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9"
+                                 "\u00e9\u00e9\u00e9\"]]"));
+    assert_int_equal(scene_number(fake,
+                                  "SELECT octet_length(phone) FROM campaign_rejects"
+                                  " WHERE campaign_id = %lld",
+                                  (long long)id),
+                     63);
+}
+
+static void suppressed_numbers_are_planned_but_neither_priced_nor_sent(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = receiving(fake, "Hello");
+
+    fake_sql(fake, "INSERT INTO suppressions VALUES (1, 254712000001, 'stop'),"
+                   " (NULL, 254712000002, 'regulator'), (2, 254712000003, 'of another')");
+    assert_done(
+        fake, give_chunk(fake, id, 1, 1, "[\"phone\"]",
+                         "[[\"0712000001\"],[\"0712000002\"],[\"0712000003\"],[\"0712000001\"]]"));
+    assert_done(fake, give_close(fake, id, 1));
+    assert_int_equal(of(fake, id, "planned"), 3);
+    assert_int_equal(of(fake, id, "suppressed"), 2);
+    assert_int_equal(of(fake, id, "duplicates"), 1);
+    assert_int_equal(of(fake, id, "segments"), 1);
+    assert_int_equal(
+        scene_number(fake,
+                     "SELECT count(*) FROM recipients WHERE campaign_id = %lld"
+                     " AND state = 7 AND final_at IS NOT NULL AND reason = 'suppressed'",
+                     (long long)id),
+        2);
+    assert_string_equal(scene_status(fake, id), "reserving");
+}
+
+static void a_missing_value_is_handled_as_the_campaign_says(void **state)
+{
+    static const struct {
+        const char *policy, *fallback, *message_template, *cell;
+        const char *text;   /* of the recipient, or NULL */
+        const char *reason; /* of the reject, or NULL */
+        const char *detail; /* of the refused campaign, or NULL */
+    } table[] = {
+        { "block", "", "Hi {{name}}", "Asha", "Hi Asha", NULL, NULL },
+        { "block", "", "Hi {{name}}", " ", NULL, NULL, "row 2: " },
+        { "block", "", "Hi {{name|friend}}", "", "Hi friend", NULL, NULL },
+        { "skip", "", "Hi {{name}}", "", NULL, "missing_field", NULL },
+        { "skip", "", "Hi {{name}}", "Asha", "Hi Asha", NULL, NULL },
+        { "default", "you", "Hi {{name}}", "", "Hi you", NULL, NULL },
+        { "default", "", "Hi {{name}}", "", "Hi", NULL, NULL },
+        { "default", "you", "Hi {{name|friend}}", "", "Hi friend", NULL, NULL },
+        { "default", "", "{{name}}", "", NULL, "text_empty", NULL },
+    };
+    struct fake_stage *fake = *state;
+
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        int64_t id = receiving(fake, table[i].message_template);
+        char rows[200];
+
+        scene_sql(fake,
+                  "UPDATE campaigns SET missing = '%s', missing_default = '%s'"
+                  " WHERE id = %lld",
+                  table[i].policy, table[i].fallback, (long long)id);
+        snprintf(rows, sizeof rows, "[[\"0712000001\",\"Juma\"],[\"0712000002\",\"%s\"]]",
+                 table[i].cell);
+        assert_done(fake, give_chunk(fake, id, 1, 1, "[\"phone\",\"name\"]", rows));
+        if (table[i].detail) {
+            assert_string_equal(scene_status(fake, id), "refused");
+            assert_int_equal(strncmp(detail_of(fake, id), table[i].detail, 7), 0);
+            assert_int_equal(of(fake, id, "planned"), 0);
+            assert_int_equal(fake_stage_emitted_of(fake, CHANGED), 1);
+            continue;
+        }
+        assert_string_equal(scene_status(fake, id), "receiving");
+        assert_string_equal(text_of(fake, id, 2), table[i].text ? table[i].text : "");
+        assert_string_equal(reject_of(fake, id, 2), table[i].reason ? table[i].reason : "");
+        assert_int_equal(of(fake, id, "invalid"), table[i].reason != NULL);
+    }
+}
+
+static void a_campaign_that_cannot_be_is_refused_whole_with_the_reason(void **state)
+{
+    static const struct {
+        const char *message_template, *columns, *rows, *detail;
+    } table[] = {
+        { "Hi {{nmae}}", "[\"phone\",\"name\"]", "[[\"0712000001\",\"Asha\"]]", "nmae" },
+        { "Hello", "[\"name\"]", "[[\"Asha\"]]", "columns: no phone column" },
+        { "Hello", "[\"phone\",\"name\"]", "[[\"0712000001\"]]", "rows: 1 cells" },
+        { "Hello", "[\"phone\"]", "[[\"0712000001\",\"Asha\"]]", "rows: 2 cells" },
+    };
+    struct fake_stage *fake = *state;
+
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        int64_t id = receiving(fake, table[i].message_template);
+        struct campaign_event event;
+
+        assert_done(fake, give_chunk(fake, id, 1, 1, table[i].columns, table[i].rows));
+        assert_string_equal(scene_status(fake, id), "refused");
+        assert_non_null(strstr(detail_of(fake, id), table[i].detail));
+        assert_int_equal(fake_stage_emitted(fake), 1);
+        fake_stage_read(fake, &campaign_changed_v1, 0, &event);
+        assert_string_equal(event.status, "refused");
+        assert_string_equal(event.detail, detail_of(fake, id));
+        assert_string_equal(event.campaign, scene_name(id));
+        assert_int_equal(scene_number(fake,
+                                      "SELECT count(*) FROM recipients WHERE campaign_id = %lld",
+                                      (long long)id),
+                         0);
+        /* What still comes of it changes nothing any more. */
+        assert_done(fake, give_chunk(fake, id, 2, 2, "[\"phone\"]", "[[\"0712000009\"]]"));
+        assert_done(fake, give_close(fake, id, 1));
+        assert_string_equal(scene_status(fake, id), "refused");
+        assert_int_equal(fake_stage_emitted_of(fake, RENDERED), 0);
+    }
+}
+
+static void a_campaign_on_hold_stops_at_its_quote(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = receiving(fake, "Hello");
+    struct campaign_event event;
+
+    scene_sql(fake, "UPDATE campaigns SET hold = true WHERE id = %lld", (long long)id);
+    assert_done(fake, give_close(fake, id, 1));
+    assert_done(fake,
+                give_chunk(fake, id, 1, 1, "[\"phone\"]", "[[\"0712000001\"],[\"0712000002\"]]"));
+    assert_string_equal(scene_status(fake, id), "quoted");
+    assert_int_equal(fake_stage_emitted(fake), 1);
+    fake_stage_read(fake, &campaign_changed_v1, 0, &event);
+    assert_string_equal(event.status, "quoted");
+    assert_int_equal(event.planned, 2);
+    assert_int_equal(event.tokens, 2);
+}
+
+static void a_campaign_without_a_recipient_left_is_complete(void **state)
+{
+    static const char *const rows[] = { "[[\"nobody\"]]", "[[\"0712000001\"]]", "[]" };
+    struct fake_stage *fake = *state;
+
+    fake_sql(fake, "INSERT INTO suppressions VALUES (1, 254712000001, 'stop')");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int64_t id = receiving(fake, "Hello");
+        struct campaign_event event;
+
+        scene_sql(fake, "UPDATE campaigns SET hold = %s WHERE id = %lld", i == 0 ? "true" : "false",
+                  (long long)id);
+        assert_done(fake, give_chunk(fake, id, 1, 1, "[\"phone\"]", rows[i]));
+        assert_done(fake, give_close(fake, id, 1));
+        assert_string_equal(scene_status(fake, id), "completed");
+        assert_int_equal(fake_stage_emitted(fake), 1);
+        fake_stage_read(fake, &campaign_completed_v1, 0, &event);
+        assert_string_equal(event.status, "completed");
+        assert_string_equal(event.detail, "no recipient was left to send to");
+        assert_int_equal(event.invalid, i == 0);
+        assert_int_equal(event.suppressed, i == 1);
+    }
+    int64_t none = receiving(fake, "Hello");
+    assert_done(fake, give_close(fake, none, 0));
+    assert_string_equal(scene_status(fake, none), "completed");
+}
+
+static void a_chunk_that_comes_again_changes_nothing(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = receiving(fake, "Hello");
+    char first[ID_MESSAGE_BYTES];
+
+    for (int i = 0; i < 3; i++) { /* other message ids: the publisher sent it again */
+        assert_done(fake, give_chunk(fake, id, 1, 1, "[\"phone\"]",
+                                     "[[\"0712000001\"],[\"0712000001\"],[\"x\"]]"));
+    }
+    assert_int_equal(of(fake, id, "chunks_done"), 1);
+    assert_int_equal(of(fake, id, "rows_received"), 3);
+    assert_done(fake, give_close(fake, id, 1));
+    strcpy(first, fake_stage_out(fake, 0)->id);
+    assert_done(fake, give_close(fake, id, 1));
+    assert_string_equal(fake_stage_out(fake, 0)->id, first); /* one fact, one id */
+    assert_done(fake, give_close(fake, id, 7));              /* said otherwise, too late */
+    assert_int_equal(of(fake, id, "chunks_expected"), 1);
+    scene_sql(fake, "UPDATE campaigns SET status = 'sending' WHERE id = %lld", (long long)id);
+    assert_done(fake, give_close(fake, id, 1));
+    assert_int_equal(fake_stage_emitted(fake), 0);
+}
+
+static void a_partner_publishes_a_campaign_with_its_rows(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id;
+
+    assert_done(fake,
+                partner_says(fake, SUBMITTED,
+                             "{\"reference\":\"june\",\"title\":\"June\",\"message_template\":"
+                             "\"Hi {{name}}\",\"sender_id\":\"ACME\",\"columns\":[\"Name\","
+                             "\"Phone Number\"],\"rows\":[[\"Asha\",\"0712000001\"]]}"));
+    assert_int_equal(fake_stage_emitted_of(fake, RENDERED), 1);
+    id = fake_number(fake, "SELECT id FROM campaigns WHERE reference = 'june' AND account_id = 1");
+    assert_string_equal(text_of(fake, id, 1), "Hi Asha");
+    assert_string_equal(
+        scene_text(fake, "SELECT sender_id FROM campaigns WHERE id = %lld", (long long)id), "ACME");
+    /* The same reference is the same campaign, whatever else is said. */
+    assert_done(fake,
+                partner_says(fake, SUBMITTED,
+                             "{\"reference\":\"june\",\"title\":\"Other\",\"message_template\":"
+                             "\"Bye\",\"columns\":[\"phone\"],\"rows\":[[\"0712000002\"]]}"));
+    assert_int_equal(fake_number(fake, "SELECT count(*) FROM campaigns"), 1);
+    assert_int_equal(of(fake, id, "planned"), 1);
+    /* Without a reference the message id is it. */
+    assert_done(fake, fake_stage_give(fake, &(struct fake_message){
+                                                .type = SUBMITTED,
+                                                .id = "partners-own-17",
+                                                .account = "acme",
+                                                .from_partner = true,
+                                                .json = "{\"title\":\"t\",\"message_template\":"
+                                                        "\"Bye\",\"columns\":[\"phone\"],"
+                                                        "\"rows\":[[\"0712000002\"]]}" }));
+    assert_int_equal(
+        fake_number(fake, "SELECT planned FROM campaigns WHERE reference = 'partners-own-17'"), 1);
+    assert_int_equal(fake_number(fake, "SELECT count(*) FROM campaigns"), 2);
+}
+
+static void a_partner_publishes_chunks_by_its_own_reference(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t stranger = receiving(fake, "Hello");
+
+    scene_sql(fake, "UPDATE campaigns SET account_id = 2 WHERE id = %lld", (long long)stranger);
+    assert_int_equal(partner_says(fake, RECIPIENTS,
+                                  "{\"reference\":\"july\",\"chunk\":1,\"first_row\":1,\"columns\":"
+                                  "[\"phone\"],\"rows\":[[\"0712000001\"]]}"),
+                     STAGE_RETRY); /* the definition is still on its way */
+    assert_string_equal(fake_stage_why(fake), "campaign_unknown");
+    assert_int_equal(partner_says(fake, CLOSED, "{\"reference\":\"july\",\"chunks\":1}"),
+                     STAGE_RETRY);
+    assert_done(
+        fake, partner_says(fake, SUBMITTED,
+                           "{\"reference\":\"july\",\"title\":\"t\",\"message_template\":\"Hi\"}"));
+    assert_int_equal(fake_stage_emitted(fake), 0);
+    assert_done(fake,
+                partner_says(fake, RECIPIENTS,
+                             "{\"reference\":\"july\",\"chunk\":1,\"first_row\":1,\"columns\":"
+                             "[\"phone\"],\"rows\":[[\"0712000001\"]]}"));
+    assert_done(fake, partner_says(fake, CLOSED, "{\"reference\":\"july\",\"chunks\":1}"));
+    assert_int_equal(fake_stage_emitted_of(fake, RENDERED), 1);
+    /* It cannot name a row of the platform, its own or another's. */
+    assert_int_equal(partner_says(fake, RECIPIENTS,
+                                  "{\"campaign\":\"%s\",\"chunk\":1,\"first_row\":1,\"columns\":"
+                                  "[\"phone\"],\"rows\":[[\"0712000001\"]]}",
+                                  scene_name(stranger)),
+                     STAGE_REJECT);
+    assert_string_equal(fake_stage_why(fake), "no_reference");
+    assert_int_equal(of(fake, stranger, "rows_received"), 0);
+}
+
+static void what_a_partner_cannot_publish_is_rejected_with_the_reason(void **state)
+{
+    static const struct {
+        const char *json, *why;
+    } table[] = {
+        { "{\"title\":\"t\",\"message_template\":\"Hi {{\"}", "template_unterminated" },
+        { "{\"title\":\"t\",\"message_template\":\"Hi\",\"sender_id\":\"GLOBEX\"}",
+          "sender_id_unknown" },
+        { "{\"title\":\"t\",\"message_template\":\"Hi\",\"country\":\"XX\"}", "country_unknown" },
+        { "{\"title\":\"t\",\"message_template\":\"Hi\",\"scheduled_at\":\"2026-01-01T00:00:00Z\"}",
+          "schedule_in_past" },
+        { "{\"title\":\"t\",\"message_template\":\"Hi\",\"expires_at\":\"2026-01-01T00:00:00Z\"}",
+          "expiry_too_early" },
+        { "{\"message_template\":\"Hi\"}", "bad_field" },
+        { "{\"title\":\"t\"}", "bad_field" },
+        { "nonsense", "bad_json" },
+    };
+    struct fake_stage *fake = *state;
+
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        assert_int_equal(partner_says(fake, SUBMITTED, "%s", table[i].json), STAGE_REJECT);
+        assert_string_equal(fake_stage_why(fake), table[i].why);
+    }
+    fake_sql(fake, "UPDATE accounts SET status = 'suspended' WHERE id = 1");
+    assert_int_equal(partner_says(fake, SUBMITTED, "{\"title\":\"t\",\"message_template\":\"Hi\"}"),
+                     STAGE_REJECT);
+    assert_string_equal(fake_stage_why(fake), "account_not_active");
+    assert_int_equal(fake_number(fake, "SELECT count(*) FROM campaigns"), 0);
+}
+
+static void chunks_whose_rows_overlap_refuse_the_campaign(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = receiving(fake, "Hello");
+
+    assert_done(fake, give_chunk(fake, id, 1, 1, "[\"phone\"]",
+                                 "[[\"0712000001\"],[\"0712000002\"],[\"0712000003\"]]"));
+    assert_done(fake, give_chunk(fake, id, 2, 3, "[\"phone\"]",
+                                 "[[\"0712000004\"],[\"0712000001\"],[\"0712000005\"]]"));
+    assert_string_equal(scene_status(fake, id), "refused");
+    assert_non_null(strstr(detail_of(fake, id), "first_row: "));
+    assert_int_equal(of(fake, id, "planned"), 3); /* of the first */
+}
+
+static void a_chunk_beyond_the_announced_number_refuses_the_campaign(void **state)
+{
+    struct fake_stage *fake = *state;
+
+    for (int close_first = 0; close_first < 2; close_first++) {
+        int64_t id = receiving(fake, "Hello");
+
+        if (close_first) {
+            assert_done(fake, give_close(fake, id, 2));
+        }
+        assert_done(fake, give_chunk(fake, id, 1, 1, "[\"phone\"]", "[[\"0712000001\"]]"));
+        assert_done(fake, give_chunk(fake, id, 3, 3, "[\"phone\"]", "[[\"0712000003\"]]"));
+        if (!close_first) {
+            assert_done(fake, give_close(fake, id, 2));
+        }
+        /* Had it gone on without chunk 2, that chunk's recipients would be lost in silence. */
+        assert_string_equal(scene_status(fake, id), "refused");
+        assert_int_equal(fake_stage_emitted_of(fake, RENDERED), 0);
+        assert_int_equal(fake_stage_emitted_of(fake, CHANGED), 1);
+    }
+}
+
+static void the_price_is_the_sum_of_the_segments_of_the_frozen_texts(void **state)
+{
+    static const struct {
+        const char *unit;
+        int times, segments;
+    } table[] = {
+        { "a", 1, 1 },           { "a", 160, 1 },     { "a", 161, 2 },     { "a", 306, 2 },
+        { "a", 307, 3 },         { "[", 80, 1 },      { "[", 81, 2 },      { "\u00e9", 160, 1 },
+        { "\u20ac", 80, 1 },     { "\u0416", 70, 1 }, { "\u0416", 71, 2 }, { "\U0001F600", 35, 1 },
+        { "\U0001F600", 36, 2 },
+    };
+    struct fake_stage *fake = *state;
+    int64_t id = receiving(fake, "{{text}}");
+    size_t count = sizeof table / sizeof *table;
+    int64_t sum = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        char text[2000] = "";
+        char rows[2200];
+
+        for (int n = 0; n < table[i].times; n++) {
+            strcat(text, table[i].unit);
+        }
+        snprintf(rows, sizeof rows, "[[\"07120000%02zu\",\"%s\"]]", i, text);
+        assert_done(fake,
+                    give_chunk(fake, id, (int)i + 1, (int)i + 1, "[\"phone\",\"text\"]", rows));
+        assert_int_equal(scene_number(fake,
+                                      "SELECT segments FROM recipients"
+                                      " WHERE campaign_id = %lld AND seq = %zu",
+                                      (long long)id, i + 1),
+                         table[i].segments);
+        assert_string_equal(text_of(fake, id, (int)i + 1), text);
+        sum += table[i].segments;
+    }
+    assert_int_equal(of(fake, id, "segments"), sum);
+}
+
+static void a_text_without_fields_is_kept_once(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = receiving(fake, "  Hello   there ");
+
+    assert_done(fake,
+                give_chunk(fake, id, 1, 1, "[\"phone\"]", "[[\"0712000001\"],[\"0712000002\"]]"));
+    assert_string_equal(
+        scene_text(fake, "SELECT text FROM campaigns WHERE id = %lld", (long long)id),
+        "Hello there");
+    assert_int_equal(scene_number(fake,
+                                  "SELECT count(*) FROM recipients"
+                                  " WHERE campaign_id = %lld AND text IS NULL",
+                                  (long long)id),
+                     2);
+    id = receiving(fake, "  Hello   there ");
+    scene_sql(fake, "UPDATE campaigns SET keep_whitespace = true WHERE id = %lld", (long long)id);
+    assert_done(fake, give_chunk(fake, id, 1, 1, "[\"phone\"]", "[[\"0712000001\"]]"));
+    assert_string_equal(
+        scene_text(fake, "SELECT text FROM campaigns WHERE id = %lld", (long long)id),
+        "  Hello   there ");
+}
+
+/* Chunks of 1,000 rows of few distinct numbers: the sums are those of a model beside it. */
+static void many_chance_rows_come_out_as_a_simple_model_says(void **state)
+{
+    enum { CHUNKS = 12, ROWS = 1000, NUMBERS = 6000 };
+    static bool seen[NUMBERS];
+    static char rows[JSON_BYTES];
+    struct fake_stage *fake = *state;
+    int64_t id = receiving(fake, "Hello");
+    int64_t planned = 0, duplicates = 0, invalid = 0, suppressed = 0;
+    uint32_t chance = 20261120;
+
+    fake_sql(fake, "INSERT INTO suppressions SELECT 1, 254712000000 + 7 * i, 'stop'"
+                   "  FROM generate_series(0, 857) i");
+    memset(seen, 0, sizeof seen);
+    for (int chunk = CHUNKS; chunk > 0; chunk--) {
+        size_t len = 0;
+
+        for (int row = 0; row < ROWS; row++) {
+            chance = chance * 1664525 + 1013904223;
+            unsigned number = (chance >> 8) % (NUMBERS + 600);
+
+            if (number >= NUMBERS) {
+                invalid++;
+                len += (size_t)sprintf(rows + len, "%s[\"nobody %u\"]", row ? "," : "[", number);
+                continue;
+            }
+            len += (size_t)sprintf(rows + len, "%s[\"%s712%06u\"]", row ? "," : "[",
+                                   chance & 0x80 ? "0" : "+254", number);
+            duplicates += seen[number];
+            planned += !seen[number];
+            suppressed += !seen[number] && number % 7 == 0;
+            seen[number] = true;
+        }
+        strcpy(rows + len, "]");
+        assert_done(fake,
+                    give_chunk(fake, id, chunk, (chunk - 1) * ROWS + 1, "[\"mobile\"]", rows));
+    }
+    assert_done(fake, give_close(fake, id, CHUNKS));
+    assert_int_equal(of(fake, id, "rows_received"), CHUNKS * ROWS);
+    assert_int_equal(of(fake, id, "planned"), planned);
+    assert_int_equal(of(fake, id, "duplicates"), duplicates);
+    assert_int_equal(of(fake, id, "invalid"), invalid);
+    assert_int_equal(of(fake, id, "suppressed"), suppressed);
+    assert_int_equal(of(fake, id, "segments"), planned - suppressed);
+    assert_string_equal(scene_status(fake, id), "reserving");
+}
+
+static void a_chunk_of_a_campaign_that_is_cancelled_is_not_taken(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = receiving(fake, "Hello");
+
+    scene_sql(fake, "UPDATE campaigns SET status = 'cancelling' WHERE id = %lld", (long long)id);
+    assert_done(fake, give_chunk(fake, id, 1, 1, "[\"phone\"]", "[[\"0712000001\"]]"));
+    assert_done(fake, give_close(fake, id, 1));
+    assert_int_equal(fake_stage_emitted(fake), 0);
+    assert_int_equal(of(fake, id, "planned"), 0);
+    assert_string_equal(scene_status(fake, id), "cancelling");
+}
+
+static void a_message_that_names_no_campaign_waits_or_is_parked(void **state)
+{
+    struct fake_stage *fake = *state;
+
+    assert_int_equal(give_close(fake, scene_id(), 1), STAGE_RETRY);
+    assert_string_equal(fake_stage_why(fake), "campaign_unknown");
+    assert_int_equal(say(fake, CLOSED, "{\"chunks\":1}"), STAGE_REJECT);
+    assert_string_equal(fake_stage_why(fake), "no_reference");
+    assert_int_equal(say(fake, CLOSED, "{\"reference\":\"x\",\"chunks\":1}"), STAGE_REJECT);
+    assert_string_equal(fake_stage_why(fake), "account_unknown");
+    assert_int_equal(say(fake, CLOSED, "{\"reference\":\"x\",\"chunks\":-1}"), STAGE_REJECT);
+    assert_string_equal(fake_stage_why(fake), "bad_field");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        SCENE(chunks_and_their_closing_may_come_in_any_order),
+        SCENE(the_definition_may_bring_the_number_of_chunks_and_the_rows),
+        SCENE(a_number_counts_once_however_it_is_written),
+        SCENE(each_kind_of_bad_number_is_recorded_with_its_reason),
+        SCENE(a_long_phone_is_cut_between_characters),
+        SCENE(suppressed_numbers_are_planned_but_neither_priced_nor_sent),
+        SCENE(a_missing_value_is_handled_as_the_campaign_says),
+        SCENE(a_campaign_that_cannot_be_is_refused_whole_with_the_reason),
+        SCENE(a_campaign_on_hold_stops_at_its_quote),
+        SCENE(a_campaign_without_a_recipient_left_is_complete),
+        SCENE(a_chunk_that_comes_again_changes_nothing),
+        SCENE(a_partner_publishes_a_campaign_with_its_rows),
+        SCENE(a_partner_publishes_chunks_by_its_own_reference),
+        SCENE(what_a_partner_cannot_publish_is_rejected_with_the_reason),
+        SCENE(chunks_whose_rows_overlap_refuse_the_campaign),
+        SCENE(a_chunk_beyond_the_announced_number_refuses_the_campaign),
+        SCENE(the_price_is_the_sum_of_the_segments_of_the_frozen_texts),
+        SCENE(a_text_without_fields_is_kept_once),
+        SCENE(many_chance_rows_come_out_as_a_simple_model_says),
+        SCENE(a_chunk_of_a_campaign_that_is_cancelled_is_not_taken),
+        SCENE(a_message_that_names_no_campaign_waits_or_is_parked),
+    };
+
+    return cmocka_run_group_tests_name("stage.render-template", tests, scene_start_server,
+                                       scene_stop_server);
+}

@@ -78,7 +78,7 @@ bool stage_wait_ms(struct stage *stage, int64_t ms)
 __attribute__((format(printf, 4, 0))) static enum verdict
 record(struct stage *stage, enum verdict verdict, const char *why, const char *fmt, va_list args)
 {
-    stage->why = why;
+    snprintf(stage->why, sizeof stage->why, "%s", why);
     vsnprintf(stage->detail, sizeof stage->detail, fmt, args);
     return verdict;
 }
@@ -140,19 +140,26 @@ static bool call_start(struct stage *stage, struct err *err)
     return db_commit(stage->db, err);
 }
 
+static bool mark_started(struct stage *stage)
+{
+    stage->started = true;
+    return true;
+}
+
 bool stage_open(struct stage *stage, const char *name, struct err *err)
 {
     return db_open(stage->settings->database_url, name, &stage->db, err) &&
            db_set_timeout(stage->db, stage->def->deadline_ms, err) &&
            (!stage->def->uses_http || http_create(&(struct http_conf){ 0 }, &stage->http, err)) &&
-           call_start(stage, err);
+           call_start(stage, err) && mark_started(stage);
 }
 
 void stage_close(struct stage *stage)
 {
-    if (stage->db != NULL && stage->def->stop != NULL) {
+    if (stage->started && stage->def->stop != NULL) {
         stage->def->stop(stage);
     }
+    stage->started = false;
     http_destroy(stage->http);
     stage->http = NULL;
     db_close(stage->db);

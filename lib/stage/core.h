@@ -35,6 +35,9 @@ enum output_state {
     OUTPUT_CONFIRMED, /* the broker has it */
 };
 
+/* A reason in snake_case, with its NUL. */
+#define WHY_BYTES 64
+
 #define OUTPUT_HEADERS_MAX 14
 
 /* One message to publish: something emitted, or a copy of the input on its way to a delay queue
@@ -68,6 +71,7 @@ struct stage {
     struct arena *memory; /* for the process's life */
     struct arena *arena;  /* for the message in hand */
     void *state;
+    bool started; /* start() succeeded: stop() is due */
     struct log log;
     struct db *db;
     struct http *http; /* NULL unless def->uses_http */
@@ -78,7 +82,7 @@ struct stage {
     /* The message in hand. */
     const struct message *in; /* NULL in start(), tick() and stop() */
     struct outputs *out;      /* NULL where nothing may be emitted */
-    const char *why;
+    char why[WHY_BYTES];
     char detail[200];
 };
 
@@ -149,6 +153,9 @@ void stage_close(struct stage *stage);
 /* settings.c: fills stage->settings, stage->conf and the log level. */
 bool settings_load(struct stage *stage, struct str *problems);
 
+/* Most worker processes of one stage on one machine. */
+#define WORKERS_MAX 64
+
 /* How a stage was started. */
 struct options {
     bool describe, check, once, drain;
@@ -169,6 +176,8 @@ void describe(const struct stage_def *def, struct str *out);       /* describe.c
 int check(struct stage *stage, const struct options *options);     /* check.c */
 int once(struct stage *stage);                                     /* once.c */
 int supervise(struct stage *stage, const struct options *options); /* supervisor.c */
+/* Before the signals are unblocked: one that comes early is not to kill the worker. */
+void signals_install(void);
 int worker_run(struct stage *stage, const struct options *options, long index, long workers);
 
 /* Exit statuses: sysexits.h for start-up, qmail's for --once. */

@@ -154,6 +154,29 @@ static void put_setting(const struct conf_item *item, bool shared, bool *first, 
     str_puts(out, " }");
 }
 
+/* The number of workers is read without a table unless the stage has a row of its own for it. */
+static void put_workers_setting(const struct stage_def *def, bool *first, struct str *out)
+{
+    const struct conf_item item = {
+        .type = CONF_TYPE_INT,
+        .env = def->workers_env,
+        .fallback = def->workers_fallback != NULL ? def->workers_fallback : "1",
+        .min = 1,
+        .max = WORKERS_MAX,
+        .help = "Worker processes.",
+    };
+
+    for (const struct conf_item *own = def->conf; own != NULL && own->type != CONF_TYPE_END;
+         own++) {
+        if (item.env != NULL && strcmp(own->env, item.env) == 0) {
+            return;
+        }
+    }
+    if (item.env != NULL) {
+        put_setting(&item, false, first, out);
+    }
+}
+
 static void put_settings(const struct stage_def *def, struct str *out)
 {
     bool first = true;
@@ -163,6 +186,7 @@ static void put_settings(const struct stage_def *def, struct str *out)
          item++) {
         put_setting(item, false, &first, out);
     }
+    put_workers_setting(def, &first, out);
     for (const struct conf_item *item = stage_settings_items; item->type != CONF_TYPE_END; item++) {
         put_setting(item, true, &first, out);
     }

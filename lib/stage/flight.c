@@ -73,7 +73,6 @@ struct flight *flights_take(struct flights *flights, const struct broker_deliver
             flight->used = true;
             flight->has_input = true;
             flight->delivery = *delivery;
-            flight->why = "";
             outputs_begin(&flight->outputs, flight->arena);
             flights->used++;
             metric_set(flights->in_flight, (int64_t)flights->used);
@@ -91,7 +90,6 @@ struct flight *flights_take_tick(struct flights *flights)
         return NULL;
     }
     flight->used = true;
-    flight->why = "";
     outputs_begin(&flight->outputs, flight->arena);
     return flight;
 }

@@ -33,7 +33,7 @@ struct flight {
     struct log log;
     enum verdict verdict;
     bool parked; /* rejected, or retried once too often */
-    const char *why;
+    char why[WHY_BYTES];
     char detail[200];
     int delay_s; /* of a retry */
     int64_t queued_ms, handle_us, commit_us;

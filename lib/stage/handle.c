@@ -98,10 +98,10 @@ static void call_handler(struct stage *stage, const struct message *in, struct h
     handled->handle_us = clock_mono_us() - from_us;
     stage_crash_point("after_handle");
     if (verdict == STAGE_DONE) {
-        stage->why = "";
+        stage->why[0] = '\0';
         stage->detail[0] = '\0';
         commit(stage, handled);
-    } else if (*stage->why == '\0') {
+    } else if (stage->why[0] == '\0') {
         panic("stage %s gave verdict %s without a reason", stage->def->name, verdict_word(verdict));
     } else {
         decide(stage, handled, verdict);
@@ -117,7 +117,7 @@ void handle_message(struct stage *stage, const struct message *in, struct output
     *handled = (struct handled){ .why = "", .detail = "" };
     stage->in = in;
     stage->out = outputs;
-    stage->why = "";
+    stage->why[0] = '\0';
     stage->detail[0] = '\0';
     if (!db_begin(stage->db, &err)) {
         undecided(stage, handled, &err);

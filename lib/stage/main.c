@@ -11,7 +11,6 @@
 #include "base/panic.h"
 #include "stage/core.h"
 
-#define WORKERS_MAX 64
 #define MEMORY_BYTES (64u << 20)
 #define SCRATCH_BYTES (64u << 20)
 

@@ -130,6 +130,7 @@ int once(struct stage *stage)
     if (!read_all(STDIN_FILENO, &input) || input.len == 0) {
         fprintf(stderr, "%s: --once reads a line with the type and then the body from stdin\n",
                 stage->def->name);
+        str_free(&input);
         return EXIT_USAGE;
     }
     derive_id("once", stage->def->name, input.bytes, id);

@@ -59,7 +59,7 @@ struct stage_def {
     const struct shape *const *emits; /* types it may emit; anything else is a bug */
     const struct conf_item *conf;     /* settings, or NULL */
     size_t conf_size;                 /* size of the settings struct */
-    long deadline_ms;                 /* longest a handler may take; less than the heartbeat */
+    long deadline_ms;                 /* longest a handler may take; at most 55 s, see worker.c */
     const char *workers_env;          /* setting with the number of workers, or NULL */
     const char *workers_fallback;     /* its default; NULL means "1" */
     long prefetch;                    /* messages fetched ahead per lane; 0 means 4 */
@@ -160,7 +160,8 @@ enum verdict stage_fail(struct stage *stage, const struct err *err);
 /*
  * A named place where a test may kill the process: TUMA_CRASH_AT=<point>[:<nth time>]. Nothing
  * unless built with -DCRASH_POINTS=ON. The skeleton's own points: after_receive after_handle
- * after_commit after_publish after_confirm after_ack.
+ * after_commit after_publish after_confirm after_ack, and of the tick tick_after_handle
+ * after_publish tick_after_confirm.
  */
 #ifdef CRASH_POINTS
 void stage_crash_point(const char *point);

@@ -53,6 +53,7 @@ static void become_worker(struct supervisor *sup, long index, pid_t parent)
     if (sup->children[index].again) {
         crash_disarm();
     }
+    signals_install();
     sigprocmask(SIG_UNBLOCK, &sup->signals, NULL);
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent) {
         _exit(EXIT_FAILED);

@@ -16,7 +16,7 @@
 
 static void set_reason(struct flight *flight, const char *why, const char *detail)
 {
-    flight->why = why;
+    snprintf(flight->why, sizeof flight->why, "%s", why);
     snprintf(flight->detail, sizeof flight->detail, "%s", detail);
 }
 
@@ -35,7 +35,7 @@ static void retry(struct worker *worker, struct flight *flight)
     flight->verdict = STAGE_RETRY;
     if (attempt >= (unsigned long)worker->stage->settings->attempts) {
         char last[sizeof flight->detail];
-        snprintf(last, sizeof last, "%s: %.150s", flight->why, flight->detail);
+        snprintf(last, sizeof last, "%s: %.130s", flight->why, flight->detail);
         set_reason(flight, "attempts_exhausted", last);
         park(worker, flight, verdict_word(STAGE_RETRY));
         return;
@@ -97,7 +97,7 @@ static bool decide(struct worker *worker, struct flight *flight)
     attach_log(worker, flight);
     flight->queued_ms = clock_now_ms() - flight->envelope.in.born_ms;
     if (!fit) {
-        flight->why = fault;
+        snprintf(flight->why, sizeof flight->why, "%s", fault);
         park(worker, flight, verdict_word(STAGE_REJECT));
         return true;
     }

@@ -222,7 +222,6 @@ int worker_run(struct stage *stage, const struct options *options, long index, l
     const bool only_high = both && workers > 1 && index == 0;
     char number[8];
 
-    signals_install();
     snprintf(number, sizeof number, "%ld", index);
     snprintf(worker.name, sizeof worker.name, "%s/%ld", stage->def->name, index);
     log_context(&stage->log, "worker", workers > 1 ? number : NULL);

@@ -30,8 +30,7 @@ struct worker {
     struct metric *up_again; /* counter: database reconnects */
 };
 
-/* signals.c: SIGTERM and SIGINT ask to stop, SIGQUIT stops at once. */
-void signals_install(void);
+/* signals.c: SIGTERM and SIGINT ask to stop, SIGQUIT stops at once. See signals_install(). */
 bool signals_stop_asked(void);
 int signals_fd(void); /* readable once a stop was asked for */
 

@@ -101,7 +101,8 @@ static void attempts_and_partners_can_be_played(void **state)
     assert_int_equal(fake_stage_give(fake, &message), STAGE_RETRY);
     message.attempt = 2;
     assert_int_equal(fake_stage_give(fake, &message), STAGE_DONE);
-    const char *id = strdup(fake_stage_out(fake, 0)->id);
+    char id[40];
+    strcpy(id, fake_stage_out(fake, 0)->id);
     message.from_partner = true;
     assert_int_equal(fake_stage_give(fake, &message), STAGE_RETRY); /* its headers do not count */
     message.json = "{\"reference\":\"ok\",\"chunks\":1}";

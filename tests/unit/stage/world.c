@@ -12,7 +12,7 @@
 
 #include "msg/topic.h"
 
-#define ENV_MAX 64
+#define STATEMENTS_MAX 32
 
 static struct db *db;
 static struct broker_publisher *publisher;
@@ -38,20 +38,34 @@ static void script(const char *sql)
     }
 }
 
+/* The connection knows a statement by its address: one for each text, kept. */
+static const struct db_statement *statement_of(const char *sql)
+{
+    static struct db_statement statements[STATEMENTS_MAX];
+    static char names[STATEMENTS_MAX][8], texts[STATEMENTS_MAX][120];
+    static int count;
+
+    for (int i = 0; i < count; i++) {
+        if (strcmp(texts[i], sql) == 0) {
+            return &statements[i];
+        }
+    }
+    assert_true(count < STATEMENTS_MAX && strlen(sql) < sizeof texts[0]);
+    strcpy(texts[count], sql);
+    snprintf(names[count], sizeof names[0], "ask%d", count);
+    statements[count] = (struct db_statement){ names[count], texts[count], 0 };
+    return &statements[count++];
+}
+
 int64_t world_number(const char *sql)
 {
-    static int number;
-    char *name = malloc(24);
     AUTO_DB_RESULT struct db_result *found = NULL;
-    struct db_statement *statement = calloc(1, sizeof *statement); /* kept by the connection */
     struct err err;
 
-    snprintf(name, 24, "ask%d", number++);
-    *statement = (struct db_statement){ name, strdup(sql), 0 };
     if (db_is_down(db) && !db_reconnect(db, &err)) {
         return -1;
     }
-    if (!db_query(db, statement, NULL, &found, &err)) {
+    if (!db_query(db, statement_of(sql), NULL, &found, &err)) {
         fail_msg("%s: %s", sql, err.detail);
     }
     return db_get_int(found, 0, 0);

@@ -275,12 +275,19 @@ static struct columns *without(const struct columns *all, const struct db_result
     return rest;
 }
 
+/*
+ * A recipient may have got its id since the update looked for it. One that a report would still
+ * change is not known but early: the report is kept and tried again.
+ */
 static const struct db_statement find_known = {
     "apply_find_known",
-    "SELECT u.i FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY AS u(msisdn, id, i)"
+    "SELECT u.i FROM unnest($1::bigint[], $2::text[], $4::smallint[])"
+    "       WITH ORDINALITY AS u(msisdn, id, state, i)"
     " WHERE EXISTS (SELECT FROM recipients r"
-    "                WHERE r.msisdn = u.msisdn AND r.campaign_id >= $3 AND r.provider_id = u.id)",
-    3
+    "                WHERE r.msisdn = u.msisdn AND r.campaign_id >= $3 AND r.provider_id = u.id"
+    "                  AND r.state <> 3"
+    "                  AND NOT (r.state = 5 AND r.reason = 'AbsentSubscriber' AND u.state = 4))",
+    4
 };
 
 /* Reports the first update did not place: a success after an absence, a repetition, a stranger. */
@@ -299,7 +306,8 @@ static bool place_rest(struct db *db, struct columns *rest, int64_t now_ms, stru
     if (!db_query(db, &find_known,
                   (struct db_value[]){ db_int8s(rest->msisdns, rest->count),
                                        db_texts(rest->ids, rest->count),
-                                       db_int8(id_floor(now_ms - LOOK_BACK_MS)) },
+                                       db_int8(id_floor(now_ms - LOOK_BACK_MS)),
+                                       db_int2s(rest->states, rest->count) },
                   &known, err)) {
         return false;
     }

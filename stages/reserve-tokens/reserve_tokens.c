@@ -95,7 +95,7 @@ static bool reserve(struct stage *stage, int64_t campaign, struct err *err)
     lane = strcmp(db_get_text(found, 0, 3), "high") == 0 ? LANE_HIGH : LANE_NORMAL;
     if (strcmp(status, "sending") == 0 || strcmp(status, "scheduled") == 0) {
         emit_reserved(stage, id, account, lane);
-        return true;
+        return tell(stage, campaign, "", err);
     }
     if (strcmp(status, "reserving") != 0 && strcmp(status, "insufficient_tokens") != 0) {
         return true; /* cancelled meanwhile, or long done */

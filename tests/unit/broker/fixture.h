@@ -165,8 +165,8 @@ static inline struct broker_delivery take(struct broker_consumer *con)
 }
 
 /* Publishes a body to "x" under an id and the queue's key. */
-static inline void send(struct broker_publisher *pub, const char *queue, const char *id,
-                        const void *body, size_t len, uint64_t ticket)
+static inline void publish(struct broker_publisher *pub, const char *queue, const char *id,
+                           const void *body, size_t len, uint64_t ticket)
 {
     broker_publish(pub,
                    &(struct broker_message){ .exchange = "x",

@@ -26,7 +26,7 @@ static double publish_many(const char *queue, unsigned count, size_t len)
             await_room(pub, &outcomes);
         }
         snprintf(id, sizeof(id), "%u", i);
-        send(pub, queue, id, body, len, i);
+        publish(pub, queue, id, body, len, i);
     }
     settle_all(pub, &outcomes);
     start_us = clock_mono_us() - start_us;
@@ -109,7 +109,7 @@ static void a_message_arrives_with_all_it_carries(void **state)
                                              .body = body,
                                              .body_len = sizeof(body) },
                    1);
-    send(pub, "carries", NULL, NULL, 0, 2);
+    publish(pub, "carries", NULL, NULL, 0, 2);
     settle_all(pub, &outcomes);
     assert_int_equal(outcomes.confirmed, 2);
     broker_publisher_destroy(pub);
@@ -164,7 +164,7 @@ static void bodies_around_the_size_of_a_frame_arrive_whole(void **state)
     for (size_t i = 0; i < SIZES; i++) {
         int64_t start_ms = clock_mono_ms();
 
-        send(pub, "sizes", "id", body, sizes[i], i);
+        publish(pub, "sizes", "id", body, sizes[i], i);
         settle_all(pub, &outcomes);
         assert_in_range(clock_mono_ms() - start_ms, 0, 2000);
     }
@@ -195,7 +195,7 @@ static void an_unroutable_message_is_returned(void **state)
         char id[8];
 
         snprintf(id, sizeof(id), "%u", i);
-        send(pub, i % 3 == 0 ? "nowhere" : "routed", id, "body", 4, i);
+        publish(pub, i % 3 == 0 ? "nowhere" : "routed", id, "body", 4, i);
     }
     settle_all(pub, &outcomes);
     assert_int_equal(outcomes.returned, 34);
@@ -220,7 +220,7 @@ static void a_full_queue_refuses(void **state)
                 "--apply-to queues");
     /* The limit overshoots a little: the queue tells the channel when it is full. */
     while (outcomes.refused == 0 && sent < 1000) {
-        send(pub, "full", "id", "body", 4, sent++);
+        publish(pub, "full", "id", "body", 4, sent++);
         settle_all(pub, &outcomes);
     }
     assert_in_range(outcomes.refused, 1, 1);
@@ -241,7 +241,7 @@ static void await_buffered(struct broker_consumer *con, struct broker_publisher 
         if (broker_consumer_next(con, 10, &delivery) == BROKER_DELIVERY) {
             struct outcomes outcomes = { 0 };
 
-            send(pub, delivery.key, "again", "a", 1, 0); /* another for the one taken */
+            publish(pub, delivery.key, "again", "a", 1, 0); /* another for the one taken */
             settle_all(pub, &outcomes);
             broker_ack(con, delivery.tag);
             broker_delivery_free(&delivery);
@@ -263,8 +263,8 @@ static void the_first_queue_of_the_list_comes_first(void **state)
     declare("high");
     declare("low");
     for (unsigned i = 0; i < 20; i++) {
-        send(pub, "low", "low", "l", 1, i);
-        send(pub, "high", "high", "h", 1, i);
+        publish(pub, "low", "low", "l", 1, i);
+        publish(pub, "high", "high", "h", 1, i);
     }
     settle_all(pub, &outcomes);
     assert_ok(broker_consumer_create(&c, queues, 2, 20, &con, &err));
@@ -292,7 +292,7 @@ static void what_was_not_acknowledged_comes_again(void **state)
     (void)state;
     declare("again");
     for (unsigned i = 0; i < 3; i++) {
-        send(pub, "again", i == 0 ? "0" : i == 1 ? "1" : "2", "b", 1, i);
+        publish(pub, "again", i == 0 ? "0" : i == 1 ? "1" : "2", "b", 1, i);
     }
     settle_all(pub, &outcomes);
     con = consumer("again", 10);
@@ -359,7 +359,7 @@ static void a_deleted_queue_is_subscribed_again(void **state)
 
     (void)state;
     declare("deleted");
-    send(pub, "deleted", "before", "b", 1, 0);
+    publish(pub, "deleted", "before", "b", 1, 0);
     settle_all(pub, &outcomes);
     con = consumer("deleted", 10);
     delivery = take(con);
@@ -372,7 +372,7 @@ static void a_deleted_queue_is_subscribed_again(void **state)
     }
     assert_non_null(strstr(broker_consumer_trouble(con), "deleted"));
     declare("deleted");
-    send(pub, "deleted", "after", "a", 1, 1);
+    publish(pub, "deleted", "after", "a", 1, 1);
     settle_all(pub, &outcomes);
     delivery = take(con);
     assert_string_equal(delivery.id, "after");
@@ -420,7 +420,7 @@ static void publish_from_the_report(void *context, uint64_t ticket, enum broker_
 
     assert_int_equal(outcome, BROKER_CONFIRMED);
     if (ticket < 20) {
-        send(pub, "chain", "id", "b", 1, ticket + 1);
+        publish(pub, "chain", "id", "b", 1, ticket + 1);
     }
 }
 
@@ -431,7 +431,7 @@ static void a_report_may_publish(void **state)
 
     (void)state;
     declare("chain");
-    send(pub, "chain", "id", "b", 1, 0);
+    publish(pub, "chain", "id", "b", 1, 0);
     while (broker_publisher_pending(pub) > 0) {
         broker_publisher_pump(pub, 100, publish_from_the_report, pub);
         assert_true(clock_mono_ms() < deadline_ms);

@@ -45,7 +45,7 @@ static int64_t publish_until_down(struct broker_publisher *pub, const char *body
         int64_t start_ms = clock_mono_ms();
 
         if (broker_publisher_room(pub) > 0) {
-            send(pub, "queue", "id", body, len, 0);
+            publish(pub, "queue", "id", body, len, 0);
         } else {
             broker_publisher_pump(pub, 100, count_outcome, &outcomes);
         }
@@ -93,7 +93,7 @@ static void a_silent_broker_is_noticed_by_its_missing_heartbeats(void **state)
     fake_broker_start(&fake, FAKE_FALLS_SILENT, 1);
     pub = publisher_at(fake.url, 1);
     connect_to(pub);
-    send(pub, "queue", "id", "b", 1, 0);
+    publish(pub, "queue", "id", "b", 1, 0);
     start_ms = clock_mono_ms();
     while (broker_publisher_is_up(pub)) {
         broker_publisher_pump(pub, 100, count_outcome, &outcomes);
@@ -119,7 +119,7 @@ static void a_publish_after_a_long_silence_does_not_hang(void **state)
         clock_sleep_ms(100); /* a handler at work: nobody pumps */
     }
     start_ms = clock_mono_ms();
-    send(pub, "queue", "id", "b", 1, 0);
+    publish(pub, "queue", "id", "b", 1, 0);
     assert_in_range(clock_mono_ms() - start_ms, 0, SLACK_MS);
     assert_false(broker_publisher_is_up(pub));
     assert_int_equal(broker_publisher_pending(pub), 1);
@@ -156,7 +156,7 @@ static void while_nobody_listens_tries_are_spaced_out(void **state)
     int64_t start_ms = clock_mono_ms();
 
     (void)state;
-    send(pub, "queue", "id", "b", 1, 0);
+    publish(pub, "queue", "id", "b", 1, 0);
     broker_publisher_pump(pub, 300, count_outcome, &outcomes);
     assert_in_range(clock_mono_ms() - start_ms, 290, 300 + SLACK_MS); /* it waits, not spins */
     assert_false(broker_publisher_is_up(pub));

@@ -6,7 +6,9 @@
 
 #include "fixture.h"
 
-#define COUNT 20000
+#define LEAST 5000    /* messages before the fall and all in all */
+#define MOST 300000   /* what the tables hold */
+#define STEP 50       /* messages per turn, so that many turns see the broker go and come */
 #define QUICK_MS 1500 /* a call that must not wait; the machine may be busy */
 
 /* Runs `servers COMMAND rabbitmq` beside the test. */
@@ -31,7 +33,7 @@ static void join(pid_t child)
 }
 
 struct tally {
-    uint16_t seen[COUNT];
+    uint8_t seen[MOST];
     unsigned distinct;
     unsigned again;
 };
@@ -44,7 +46,7 @@ static void consume_some(struct broker_consumer *con, struct tally *tally, int t
     while (broker_consumer_next(con, timeout_ms, &delivery) == BROKER_DELIVERY) {
         unsigned id = (unsigned)atoi(delivery.id);
 
-        assert_in_range(id, 0, COUNT - 1);
+        assert_in_range(id, 0, MOST - 1);
         assert_int_equal(atoi(delivery.body), id);
         if (tally->seen[id]++ == 0) {
             tally->distinct++;
@@ -57,55 +59,80 @@ static void consume_some(struct broker_consumer *con, struct tally *tally, int t
     }
 }
 
-/* Publishes and consumes at once while the broker goes down and comes back. */
-static void survive(const char *queue, const char *command)
-{
-    struct tally *tally = calloc(1, sizeof(*tally));
-    struct outcomes outcomes = { .seen = calloc(COUNT, 1) };
-    struct broker_publisher *pub = publisher(256);
+struct story {
+    struct tally tally;
+    uint8_t settled[MOST];
+    struct outcomes outcomes;
+    struct broker_publisher *pub;
     struct broker_consumer *con;
+    const char *queue;
+    unsigned next;
+    bool fell;
+};
+
+static void publish_step(struct story *story)
+{
+    for (int i = 0; i < STEP && broker_publisher_room(story->pub) > 0; i++) {
+        char id[16];
+
+        assert_in_range(story->next, 0, MOST - 1);
+        snprintf(id, sizeof(id), "%u", story->next);
+        publish(story->pub, story->queue, id, id, strlen(id), story->next++);
+    }
+}
+
+/* Publishes and consumes on while the broker goes down and comes back. */
+static void live_through(struct story *story, const char *command)
+{
     int64_t deadline_ms = clock_mono_ms() + 2 * WAIT_MS;
-    unsigned next = 0;
-    bool fell = false;
+    bool back = false;
     pid_t child = 0;
 
-    declare(queue);
-    con = consumer(queue, 100);
-    while (outcomes.confirmed < COUNT || tally->distinct < COUNT) {
+    while (!back || story->outcomes.confirmed < story->next ||
+           story->tally.distinct < story->next) {
         if (clock_mono_ms() > deadline_ms) {
-            fail_msg("%u confirmed, %u arrived; publisher: %s; consumer: %s", outcomes.confirmed,
-                     tally->distinct, broker_publisher_trouble(pub), broker_consumer_trouble(con));
+            fail_msg("%u sent, %u confirmed, %u arrived; publisher: %s; consumer: %s", story->next,
+                     story->outcomes.confirmed, story->tally.distinct,
+                     broker_publisher_trouble(story->pub), broker_consumer_trouble(story->con));
         }
-        while (next < COUNT && broker_publisher_room(pub) > 0) {
-            char id[16];
-
-            snprintf(id, sizeof(id), "%u", next);
-            send(pub, queue, id, id, strlen(id), next);
-            next++;
+        if (!back) {
+            publish_step(story);
         }
-        if (child == 0 && next > COUNT / 4) {
+        if (child == 0 && story->next > LEAST) {
             child = beside(command);
         }
-        broker_publisher_pump(pub, broker_publisher_is_up(pub) ? 0 : 20, count_outcome, &outcomes);
-        consume_some(con, tally, 5);
-        fell |= !broker_publisher_is_up(pub);
+        broker_publisher_pump(story->pub, broker_publisher_is_up(story->pub) ? 0 : 20,
+                              count_outcome, &story->outcomes);
+        consume_some(story->con, &story->tally, 5);
+        story->fell |= !broker_publisher_is_up(story->pub);
+        back = story->fell && broker_publisher_is_up(story->pub);
     }
     join(child);
-    servers_do("status", ""); /* refreshes the variables: the pid is another */
-    assert_true(fell);
-    assert_int_equal(broker_publisher_pending(pub), 0);
-    assert_int_equal(outcomes.refused + outcomes.returned, 0);
-    for (unsigned i = 0; i < COUNT; i++) {
-        assert_int_equal(outcomes.seen[i], 1);
-        assert_true(tally->seen[i] > 0);
+}
+
+static void survive(const char *queue, const char *command)
+{
+    struct story *story = calloc(1, sizeof(*story));
+
+    declare(queue);
+    story->queue = queue;
+    story->outcomes.seen = story->settled;
+    story->pub = publisher(256);
+    story->con = consumer(queue, 100);
+    live_through(story, command);
+    assert_int_equal(broker_publisher_pending(story->pub), 0);
+    assert_int_equal(story->outcomes.refused + story->outcomes.returned, 0);
+    for (unsigned i = 0; i < story->next; i++) {
+        assert_int_equal(story->settled[i], 1);
+        assert_true(story->tally.seen[i] > 0);
     }
-    consume_some(con, tally, 200);
-    print_message("%s: %u of %u messages arrived again\n", command, tally->again, COUNT);
-    broker_publisher_destroy(pub);
-    broker_consumer_destroy(con);
+    consume_some(story->con, &story->tally, 200);
+    print_message("%s: %u of %u messages arrived again\n", command, story->tally.again,
+                  story->next);
+    broker_publisher_destroy(story->pub);
+    broker_consumer_destroy(story->con);
     assert_int_equal(depth(queue), 0);
-    free(outcomes.seen);
-    free(tally);
+    free(story);
 }
 
 static void a_restarted_broker_loses_nothing(void **state)
@@ -138,7 +165,7 @@ static void an_alarm_blocks_publishing_and_nothing_else(void **state)
 
     (void)state;
     declare("alarm");
-    send(pub, "alarm", "before", "b", 1, 0);
+    publish(pub, "alarm", "before", "b", 1, 0);
     settle_all(pub, &outcomes);
     con = consumer("alarm", 10);
     servers_ctl("set_vm_memory_high_watermark absolute 1MB");
@@ -146,7 +173,7 @@ static void an_alarm_blocks_publishing_and_nothing_else(void **state)
     deadline_ms = clock_mono_ms() + WAIT_MS;
     while (!broker_publisher_is_blocked(pub)) {
         if (broker_publisher_room(pub) > 0) {
-            send(pub, "alarm", "during", "d", 1, 0);
+            publish(pub, "alarm", "during", "d", 1, 0);
         }
         assert_in_range(timed_pump(pub, 10, &outcomes), 0, QUICK_MS);
         assert_true(clock_mono_ms() < deadline_ms);
@@ -155,7 +182,7 @@ static void an_alarm_blocks_publishing_and_nothing_else(void **state)
     while (broker_publisher_room(pub) > 0) {
         int64_t start_ms = clock_mono_ms();
 
-        send(pub, "alarm", "during", "d", 1, 0);
+        publish(pub, "alarm", "during", "d", 1, 0);
         assert_in_range(clock_mono_ms() - start_ms, 0, QUICK_MS);
     }
     outcomes = (struct outcomes){ 0 };
@@ -185,7 +212,7 @@ static void a_publisher_may_go_during_an_alarm(void **state)
     servers_ctl("set_vm_memory_high_watermark absolute 1MB");
     for (start_ms = clock_mono_ms(); !broker_publisher_is_blocked(pub);) {
         if (broker_publisher_room(pub) > 0) {
-            send(pub, "leaving", "id", "b", 1, 0);
+            publish(pub, "leaving", "id", "b", 1, 0);
         }
         broker_publisher_pump(pub, 10, count_outcome, &outcomes);
         assert_in_range(clock_mono_ms() - start_ms, 0, WAIT_MS);
@@ -220,7 +247,7 @@ static void an_idle_connection_lives_while_it_is_pumped(void **state)
         drops += !broker_publisher_is_up(pub) || !broker_consumer_is_up(con);
     }
     assert_int_equal(drops, 0);
-    send(pub, queue, "id", "b", 1, 0);
+    publish(pub, queue, "id", "b", 1, 0);
     settle_all(pub, &outcomes);
     assert_int_equal(outcomes.confirmed, 1);
     broker_publisher_destroy(pub);

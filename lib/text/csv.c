@@ -27,7 +27,7 @@ enum state {
 
 static const char candidates[] = { ',', ';', '\t' };
 
-#define BUFFER_BYTES (2 * TEXT_CSV_ROW_BYTES_MAX)
+#define BUFFER_BYTES ((size_t)2 * TEXT_CSV_ROW_BYTES_MAX)
 #define CELLS_BYTES (TEXT_CSV_ROW_BYTES_MAX + TEXT_CSV_CELLS_MAX + 4) /* with their NULs */
 
 struct text_csv {

@@ -94,7 +94,7 @@ static const struct {
 
 static const char *one_character(char c)
 {
-    return &ascii[2 * (c - ' ')];
+    return ascii + 2 * (size_t)(c - ' ');
 }
 
 static const char *letter(char base)

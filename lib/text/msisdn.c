@@ -257,7 +257,7 @@ static enum text_msisdn_fault explain(const struct text_country *country, const 
 /* The country whose calling code the digits start with, and how long the code is. */
 static const struct text_country *find_code(const uint8_t *digits, size_t count, size_t *out_len)
 {
-    for (size_t len = 3; len >= 2; len--) {
+    for (size_t len = 3; len >= 2 && count > 0 && digits[0] != 0; len--) {
         size_t code = 0;
 
         for (size_t i = 0; i < len && i < count; i++) {
@@ -299,28 +299,32 @@ static enum text_msisdn_fault parse_international(const uint8_t *digits, size_t 
     return accept(verdict, fixed_too);
 }
 
-/* A number that may start with a country code, or not. */
+/*
+ * A number that may start with a country code, or not. Without a plus, another country's number is
+ * taken only in its one complete form: nobody writes 27 0 71... abroad, but a typing error might.
+ */
 static enum text_msisdn_fault parse_bare(const uint8_t *digits, size_t count,
                                          const struct text_country *home, bool fixed_too,
                                          int64_t *out_msisdn)
 {
-    enum text_msisdn_fault fault;
+    size_t code_len = 0;
+    const struct text_country *country = find_code(digits, count, &code_len);
     enum msisdn_verdict verdict;
-    size_t code_len;
 
     if (home == NULL) {
         return parse_international(digits, count, fixed_too, out_msisdn);
     }
     verdict = judge(home, digits, count, out_msisdn);
+    if (verdict == MSISDN_INVALID && country == home) {
+        verdict = judge(home, digits + code_len, count - code_len, out_msisdn);
+    } else if (verdict == MSISDN_INVALID && country != NULL) {
+        verdict = walk(country, digits + code_len, count - code_len, out_msisdn);
+    }
     if (verdict != MSISDN_INVALID) {
         return accept(verdict, fixed_too);
     }
-    fault = parse_international(digits, count, fixed_too, out_msisdn);
-    if (fault == TEXT_MSISDN_OK || fault == TEXT_MSISDN_NOT_MOBILE) {
-        return fault;
-    }
-    if (count > home->len_max && find_code(digits, count, &code_len) == home) {
-        return fault;
+    if (country == home && count > home->len_max) {
+        return explain(home, digits + code_len, count - code_len);
     }
     return explain(home, digits, count);
 }
@@ -444,5 +448,5 @@ const char *text_msisdn_country(int64_t msisdn)
 
 void text_msisdn_format(int64_t msisdn, char out[TEXT_MSISDN_BYTES])
 {
-    snprintf(out, TEXT_MSISDN_BYTES, "+%lld", (long long)msisdn);
+    (void)snprintf(out, TEXT_MSISDN_BYTES, "+%lld", (long long)msisdn);
 }

@@ -3,6 +3,7 @@
  *
  * Generated from generate/msisdn_rules.txt by generate/msisdn_table.cc. Do not edit.
  */
+/* clang-format off */
 #include "text/msisdn_table.h"
 
 const struct text_country text_countries[] = {

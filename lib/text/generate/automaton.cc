@@ -299,14 +299,24 @@ uint16_t Automaton::add_plan(const Plan &plan)
     return build(first, 0);
 }
 
-Class Automaton::verdict(size_t plan, const std::string &national) const
+uint16_t Automaton::walk(size_t plan, const std::string &national) const
 {
     uint16_t state = roots[plan];
 
     for (char c : national) {
         state = states[state][static_cast<size_t>(c - '0')];
     }
-    return static_cast<Class>(states[state][10]);
+    return state;
+}
+
+Class Automaton::verdict(size_t plan, const std::string &national) const
+{
+    return static_cast<Class>(states[walk(plan, national)][10]);
+}
+
+bool Automaton::leads_on(size_t plan, const std::string &national) const
+{
+    return walk(plan, national) != 0;
 }
 
 /* The lengths of mobile numbers: all paths at once, a digit at a time. */
@@ -337,6 +347,7 @@ void Automaton::write(std::ostream &out) const
            " *\n"
            " * Generated from generate/msisdn_rules.txt by generate/msisdn_table.cc. Do not edit.\n"
            " */\n"
+           "/* clang-format off */\n"
            "#include \"text/msisdn_table.h\"\n\n"
            "const struct text_country text_countries[] = {\n";
     for (size_t i = 0; i < plans.size(); i++) {

@@ -26,6 +26,9 @@ class Automaton
   public:
     explicit Automaton(const std::vector<Plan> &plans);
     Class verdict(size_t plan, const std::string &national) const;
+
+    /* Whether some valid number starts with these digits. */
+    bool leads_on(size_t plan, const std::string &national) const;
     void write(std::ostream &out) const;
     size_t state_count() const
     {
@@ -43,6 +46,7 @@ class Automaton
 
     uint16_t add_plan(const Plan &plan);
     uint16_t intern(const State &state);
+    uint16_t walk(size_t plan, const std::string &national) const;
     std::set<int> mobile_lengths(uint16_t root) const;
 };
 

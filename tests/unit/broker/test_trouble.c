@@ -1,6 +1,7 @@
 /*
  * A real broker that is killed, restarted, alarmed: nothing lost, nothing hangs.
  */
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -254,12 +255,62 @@ static void an_idle_connection_lives_while_it_is_pumped(void **state)
     broker_consumer_destroy(con);
 }
 
+/* Frozen, not dead: the kernel still takes and acknowledges bytes for it. */
+static void a_frozen_broker_is_noticed_and_found_again(void **state)
+{
+    struct broker_conf c = conf();
+    pid_t pid = (pid_t)atoi(servers_get("RABBITMQ_PID"));
+    const char *const queue = "frozen";
+    struct broker_publisher *pub;
+    struct broker_consumer *con;
+    struct broker_delivery delivery;
+    struct outcomes outcomes = { 0 };
+    int64_t start_ms;
+    struct err err;
+
+    (void)state;
+    declare(queue);
+    c.heartbeat_s = 1;
+    assert_ok(broker_publisher_create(&c, &pub, &err));
+    assert_ok(broker_consumer_create(&c, &queue, 1, 10, &con, &err));
+    publish(pub, queue, "before", "b", 1, 0);
+    settle_all(pub, &outcomes);
+    delivery = take(con);
+    broker_ack(con, delivery.tag);
+    broker_delivery_free(&delivery);
+
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    publish(pub, queue, "during", "d", 1, 1);
+    start_ms = clock_mono_ms();
+    while (broker_publisher_is_up(pub) || broker_consumer_is_up(con)) {
+        int64_t call_ms = clock_mono_ms();
+
+        broker_publisher_pump(pub, 50, count_outcome, &outcomes);
+        assert_int_equal(broker_consumer_next(con, 50, &delivery), BROKER_NOTHING);
+        /* Each may spend 5 s on a connection that is accepted and not answered. */
+        assert_in_range(clock_mono_ms() - call_ms, 0, 10000 + QUICK_MS);
+        assert_in_range(clock_mono_ms() - start_ms, 0, WAIT_MS);
+    }
+    assert_int_equal(kill(pid, SIGCONT), 0);
+    settle_all(pub, &outcomes);
+    assert_int_equal(outcomes.confirmed, 2);
+    do { /* a copy of the first may have come back unacknowledged */
+        delivery = take(con);
+        start_ms = strcmp(delivery.id, "during");
+        broker_ack(con, delivery.tag);
+        broker_delivery_free(&delivery);
+    } while (start_ms != 0);
+    broker_publisher_destroy(pub);
+    broker_consumer_destroy(con);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_alarm_blocks_publishing_and_nothing_else),
         cmocka_unit_test(a_publisher_may_go_during_an_alarm),
         cmocka_unit_test(an_idle_connection_lives_while_it_is_pumped),
+        cmocka_unit_test(a_frozen_broker_is_noticed_and_found_again),
         cmocka_unit_test(a_restarted_broker_loses_nothing),
         cmocka_unit_test(a_killed_broker_loses_nothing),
     };

@@ -9,10 +9,12 @@
 /* What one message may emit together. */
 #define FLIGHT_ARENA_BYTES (64u << 20)
 
-/* The pause after a refusal, doubled up to the limit; a missing queue needs a person anyway. */
-#define HOLD_FIRST_MS 100
-#define HOLD_LIMIT_MS 5000
-#define HOLD_UNROUTABLE_MS 1000
+/* The pause after a refusal, doubled up to the limit: short enough that a full queue, which is
+ * everyday backpressure, never runs empty meanwhile. A missing queue needs a person. */
+#define HOLD_FIRST_MS 50
+#define HOLD_LIMIT_MS 400
+#define HOLD_UNROUTABLE_FIRST_MS 1000
+#define HOLD_UNROUTABLE_LIMIT_MS 8000
 
 void flights_init(struct flights *flights, struct stage *stage, size_t count, long worker)
 {
@@ -182,20 +184,29 @@ void flight_forget(struct flights *flights, struct flight *flight)
     }
 }
 
-/* The broker did not take it. It is published again, the pause growing meanwhile. */
+/* The first refusal of a round sets how long nothing is published. */
+static void hold(struct flights *flights, const struct output *out, bool unroutable)
+{
+    const int64_t first_ms = unroutable ? HOLD_UNROUTABLE_FIRST_MS : HOLD_FIRST_MS;
+    const int64_t limit_ms = unroutable ? HOLD_UNROUTABLE_LIMIT_MS : HOLD_LIMIT_MS;
+    const int64_t now_ms = clock_mono_ms();
+    const bool is_new = flights->hold_ms == 0;
+
+    if (now_ms < flights->hold_until_ms) {
+        return;
+    }
+    flights->hold_ms = is_new ? first_ms : flights->hold_ms * 2;
+    if (flights->hold_ms > limit_ms) {
+        flights->hold_ms = limit_ms;
+    }
+    flights->hold_until_ms = now_ms + flights->hold_ms;
+    outcome_refused(flights->stage, out, unroutable, is_new);
+}
+
+/* The broker did not take it: it is published again after the pause. */
 static void try_again(struct flights *flights, struct output *out, enum broker_outcome outcome)
 {
-    const int64_t least_ms = outcome == BROKER_RETURNED ? HOLD_UNROUTABLE_MS : HOLD_FIRST_MS;
-    const int64_t now_ms = clock_mono_ms();
-
-    if (now_ms >= flights->hold_until_ms) { /* the first of this round */
-        flights->hold_ms = flights->hold_ms * 2 > least_ms ? flights->hold_ms * 2 : least_ms;
-        if (flights->hold_ms > HOLD_LIMIT_MS) {
-            flights->hold_ms = HOLD_LIMIT_MS;
-        }
-        flights->hold_until_ms = now_ms + flights->hold_ms;
-        outcome_log_refused(flights->stage, out, outcome == BROKER_RETURNED, flights->hold_ms);
-    }
+    hold(flights, out, outcome == BROKER_RETURNED);
     out->state = OUTPUT_WAITS;
     out->flight->unsent++;
     flights->unsent++;

@@ -50,8 +50,7 @@ void outcome_log(const struct stage *stage, const struct flight *flight)
     }
 }
 
-void outcome_log_refused(struct stage *stage, const struct output *out, bool unroutable,
-                         int64_t wait_ms)
+void outcome_refused(struct stage *stage, const struct output *out, bool unroutable, bool is_new)
 {
     char labels[LABELS_BYTES];
 
@@ -60,8 +59,10 @@ void outcome_log_refused(struct stage *stage, const struct output *out, bool unr
     metric_add(metrics_counter(stage->metrics, "refused_total",
                                "Rounds of publishing that the broker sent back.", labels),
                1);
-    log_at(&stage->log, unroutable ? LOG_ERROR : LOG_WARN,
-           unroutable ? "output_unroutable" : "output_refused",
-           KV_STR("exchange", out->message.exchange), KV_STR("key", out->message.key),
-           KV_STR("type", out->message.type), KV_INT("again_ms", wait_ms));
+    if (unroutable || is_new) {
+        log_at(&stage->log, unroutable ? LOG_ERROR : LOG_WARN,
+               unroutable ? "output_unroutable" : "output_refused",
+               KV_STR("exchange", out->message.exchange), KV_STR("key", out->message.key),
+               KV_STR("type", out->message.type));
+    }
 }

@@ -13,8 +13,10 @@ struct flight;
 /* A settled message: done, to be retried, or parked. */
 void outcome_log(const struct stage *stage, const struct flight *flight);
 
-/* An output the broker sent back: unroutable is a defect of the topology, full is backpressure. */
-void outcome_log_refused(struct stage *stage, const struct output *out, bool unroutable,
-                         int64_t wait_ms);
+/*
+ * A round of publishing that the broker sent back. Unroutable is a defect of the topology and an
+ * error each time; a full queue is backpressure, counted each time and told when it begins.
+ */
+void outcome_refused(struct stage *stage, const struct output *out, bool unroutable, bool is_new);
 
 #endif

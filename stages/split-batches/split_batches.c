@@ -67,14 +67,14 @@ struct campaign {
     enum lane lane;
     int32_t next_seq, next_batch, last_seq;
     int64_t open; /* batches out */
-    bool due, expired, is_new;
+    bool due, expired;
+    bool begins; /* its first batch went out, just now or by this message before */
 };
 
 static const struct db_statement lock_campaign = {
     "split_lock_campaign",
     "SELECT c.account_id, c.status, a.slug, c.lane, c.next_seq, c.next_batch, c.last_seq,"
-    "       coalesce(c.scheduled_at <= $2, true), coalesce(c.expires_at <= $2, false),"
-    "       c.started_at IS NULL"
+    "       coalesce(c.scheduled_at <= $2, true), coalesce(c.expires_at <= $2, false)"
     "  FROM campaigns c JOIN accounts a ON a.id = c.account_id"
     " WHERE c.id = $1"
     "   FOR UPDATE OF c",
@@ -115,16 +115,15 @@ static bool lock(struct stage *stage, int64_t id, struct campaign *out_campaign,
         .last_seq = (int32_t)db_get_int(found, 0, 6),
         .due = db_get_bool(found, 0, 7),
         .expired = db_get_bool(found, 0, 8),
-        .is_new = db_get_bool(found, 0, 9),
         .open = db_get_int(open, 0, 0),
     };
     id_format("cmp", id, out_campaign->text_id);
     return true;
 }
 
-static void emit_batch(struct stage *stage, const struct campaign *campaign, int64_t batch,
-                       int64_t size)
+static void emit_batch(struct stage *stage, struct campaign *campaign, int64_t batch, int64_t size)
 {
+    campaign->begins |= batch == 1;
     stage_emit_as(
         stage, &batch_ready_v1,
         &(struct batch_fact){ .campaign = campaign->text_id, .batch = batch, .size = size },
@@ -134,15 +133,21 @@ static void emit_batch(struct stage *stage, const struct campaign *campaign, int
                             .lane = &campaign->lane });
 }
 
+/* What the pacing charges: rows that became no recipient leave gaps in the range. */
+#define BATCH_SIZE                                                                                 \
+    "(SELECT count(*) FROM recipients r"                                                           \
+    "  WHERE r.campaign_id = b.campaign_id AND r.seq BETWEEN b.first_seq AND b.last_seq"           \
+    "    AND r.state = 0)"
+
 static const struct db_statement find_origin = {
     "split_find_origin",
-    "SELECT batch, last_seq - first_seq + 1 FROM batches"
+    "SELECT batch, " BATCH_SIZE " FROM batches b"
     " WHERE campaign_id = $1 AND origin = $2 ORDER BY batch",
     2,
 };
 
 /* Tells again what this very message has caused before. *out_known: it has. */
-static bool tell_again(struct stage *stage, const struct campaign *campaign, const char *origin,
+static bool tell_again(struct stage *stage, struct campaign *campaign, const char *origin,
                        bool *out_known, struct err *err)
 {
     AUTO_DB_RESULT struct db_result *found = NULL;
@@ -170,15 +175,19 @@ static const struct db_statement cut_batches = {
     "             WHERE campaign_id = $1 AND seq >= $2 AND state = 0"
     "             ORDER BY seq LIMIT $3::bigint * $4::bigint) AS next),"
     " cut AS ("
-    "    SELECT nth, max(seq) AS last_seq, count(*) AS size FROM rows GROUP BY nth)"
-    " INSERT INTO batches (campaign_id, batch, first_seq, last_seq, origin,"
-    "                      claimed_seq, recorded_seq)"
-    " SELECT $1, $5 + nth, coalesce(lag(last_seq) OVER up + 1, $2), last_seq, $6,"
-    "        coalesce(lag(last_seq) OVER up, $2 - 1), coalesce(lag(last_seq) OVER up, $2 - 1)"
-    "   FROM cut"
-    " WINDOW up AS (ORDER BY nth)"
-    " ON CONFLICT DO NOTHING"
-    " RETURNING batch, last_seq",
+    "    SELECT nth, max(seq) AS last_seq, count(*) AS size FROM rows GROUP BY nth),"
+    " made AS ("
+    "    INSERT INTO batches (campaign_id, batch, first_seq, last_seq, origin,"
+    "                         claimed_seq, recorded_seq)"
+    "    SELECT $1, $5 + nth, coalesce(lag(last_seq) OVER up + 1, $2), last_seq, $6,"
+    "           coalesce(lag(last_seq) OVER up, $2 - 1), coalesce(lag(last_seq) OVER up, $2 - 1)"
+    "      FROM cut"
+    "    WINDOW up AS (ORDER BY nth)"
+    "    ON CONFLICT DO NOTHING"
+    "    RETURNING batch, last_seq)"
+    " SELECT made.batch, made.last_seq, cut.size"
+    "   FROM made JOIN cut ON cut.last_seq = made.last_seq"
+    "  ORDER BY made.batch",
     6
 };
 
@@ -213,7 +222,7 @@ static bool cut(struct stage *stage, struct campaign *campaign, const char *orig
         return false;
     }
     for (int i = 0; i < db_rows(made); i++) {
-        emit_batch(stage, campaign, db_get_int(made, i, 0), size);
+        emit_batch(stage, campaign, db_get_int(made, i, 0), db_get_int(made, i, 2));
         if (db_get_int(made, i, 1) >= campaign->next_seq) {
             campaign->next_seq = (int32_t)db_get_int(made, i, 1) + 1;
         }
@@ -293,14 +302,16 @@ static bool end(struct stage *stage, struct campaign *campaign, const char *stat
 
 static const struct db_statement wake_waiting = {
     "split_wake_waiting",
-    "UPDATE batches SET waiting = false, origin = $2"
-    " WHERE campaign_id = $1 AND waiting AND done_at IS NULL"
-    " RETURNING batch, last_seq - first_seq + 1",
+    "WITH woken AS ("
+    "    UPDATE batches b SET waiting = false, origin = $2"
+    "     WHERE campaign_id = $1 AND waiting AND done_at IS NULL"
+    "    RETURNING batch, " BATCH_SIZE " AS size)"
+    " SELECT batch, size FROM woken ORDER BY batch",
     2,
 };
 
 /* Batches that were set aside while the campaign was paused go out again. */
-static bool wake(struct stage *stage, const struct campaign *campaign, const char *origin,
+static bool wake(struct stage *stage, struct campaign *campaign, const char *origin,
                  struct err *err)
 {
     AUTO_DB_RESULT struct db_result *woken = NULL;
@@ -327,6 +338,12 @@ static bool has_not_begun(const struct campaign *campaign)
            is(campaign, "insufficient_tokens");
 }
 
+/* It ended by this very message, or before. */
+static bool has_ended(const struct campaign *campaign)
+{
+    return is(campaign, "sent") || is(campaign, "cancelled") || is(campaign, "expired");
+}
+
 /* Does for a campaign whatever its row calls for. */
 static bool move(struct stage *stage, struct campaign *campaign, const char *origin,
                  struct err *err)
@@ -334,6 +351,9 @@ static bool move(struct stage *stage, struct campaign *campaign, const char *ori
     bool ending = is(campaign, "cancelling") ||
                   (campaign->expired && (is(campaign, "sending") || has_not_begun(campaign)));
 
+    if (has_ended(campaign)) {
+        return tell(stage, campaign, err); /* the message may have come again, untold */
+    }
     if (ending) {
         /* Batches set aside have to come back to be closed. */
         if (!wake(stage, campaign, origin, err)) {
@@ -349,9 +369,6 @@ static bool move(struct stage *stage, struct campaign *campaign, const char *ori
         return true;
     }
     if (!wake(stage, campaign, origin, err) || !cut(stage, campaign, origin, err)) {
-        return false;
-    }
-    if (campaign->is_new && campaign->open > 0 && !tell(stage, campaign, err)) {
         return false;
     }
     return campaign->open > 0 || campaign->next_seq <= campaign->last_seq ||
@@ -387,6 +404,10 @@ static enum verdict handle(struct stage *stage, const struct message *in)
     }
     if (!lock(stage, id, &campaign, &err) || !tell_again(stage, &campaign, in->id, &known, &err) ||
         (!known && !move(stage, &campaign, in->id, &err))) {
+        return stage_fail(stage, &err);
+    }
+    if (campaign.begins && is(&campaign, "sending") && !campaign.expired &&
+        !tell(stage, &campaign, &err)) {
         return stage_fail(stage, &err);
     }
     return STAGE_DONE;

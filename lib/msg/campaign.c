@@ -132,6 +132,7 @@ static const struct field paced_fields[] = {
     FIELD_INT(struct batch_paced, batch, 1, INT32_MAX),
     FIELD_INT(struct batch_paced, size, 0, BATCH_SIZE_MAX),
     MESSAGE_TIME(struct batch_paced, expires_at_ms, "expires_at", FIELD_OPTIONAL),
+    FIELD_BOOL(struct batch_paced, probe, FIELD_OPTIONAL),
     FIELD_END,
 };
 

@@ -82,12 +82,16 @@ struct batch_fact {
     int64_t size;
 };
 
-/* batch.paced.v1: leave to send until expires_at, its name on the wire (0: without limit). */
+/*
+ * batch.paced.v1: leave to send until expires_at, its name on the wire (0: without limit). While
+ * the route is held only the batch that probes it may be sent.
+ */
 struct batch_paced {
     const char *campaign;
     int64_t batch;
     int64_t size;
     int64_t expires_at_ms;
+    bool probe;
 };
 
 extern const struct shape campaign_submitted_v1;

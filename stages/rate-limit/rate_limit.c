@@ -69,7 +69,7 @@ static const struct db_statement read_route = {
     1,
 };
 
-static bool may_pass(struct stage *stage, bool *out_open, struct err *err)
+static bool may_pass(struct stage *stage, bool *out_open, bool *out_probe, struct err *err)
 {
     AUTO_DB_RESULT struct db_result *route = NULL;
     AUTO_DB_RESULT struct db_result *held = NULL;
@@ -79,6 +79,7 @@ static bool may_pass(struct stage *stage, bool *out_open, struct err *err)
                   err)) {
         return false;
     }
+    *out_probe = false;
     *out_open = db_rows(route) == 0 || db_get_bool(route, 0, 0);
     if (*out_open) {
         return true;
@@ -87,7 +88,7 @@ static bool may_pass(struct stage *stage, bool *out_open, struct err *err)
                   (struct db_value[]){ db_text(name), db_int4(PROBE_EVERY_S) }, &held, err)) {
         return false;
     }
-    *out_open = db_get_bool(held, 0, 0);
+    *out_open = *out_probe = db_get_bool(held, 0, 0);
     return true;
 }
 
@@ -115,12 +116,12 @@ static enum verdict handle(struct stage *stage, const struct message *in)
     struct batch_fact batch;
     struct batch_paced paced;
     struct err err;
-    bool open;
+    bool open, probe;
 
     if (!message_read(in, &batch_ready_v1, &batch, &err)) {
         return stage_fail(stage, &err);
     }
-    if (!may_pass(stage, &open, &err)) {
+    if (!may_pass(stage, &open, &probe, &err)) {
         return stage_fail(stage, &err);
     }
     if (!open) {
@@ -128,9 +129,9 @@ static enum verdict handle(struct stage *stage, const struct message *in)
                       &(struct emission){ .route = stage_route(stage), .delay_ms = HELD_DELAY_MS });
         return STAGE_DONE;
     }
-    paced = (struct batch_paced){ .campaign = batch.campaign,
-                                  .batch = batch.batch,
-                                  .size = batch.size };
+    paced = (struct batch_paced){
+        .campaign = batch.campaign, .batch = batch.batch, .size = batch.size, .probe = probe
+    };
     if (conf->per_second > 0) {
         if (!wait_for_turn(stage, batch.size)) {
             return stage_retry(stage, "stopping", "told to stop while waiting for the turn");

@@ -184,6 +184,27 @@ bool batch_next_window(struct db *db, const struct batch *batch, int64_t max, st
     return true;
 }
 
+static const struct db_statement has_pending = {
+    "batch_has_pending",
+    "SELECT EXISTS (SELECT FROM recipients"
+    "                WHERE campaign_id = $1 AND seq BETWEEN $2 AND $3 AND state = 0)",
+    3,
+};
+
+bool batch_has_pending(struct db *db, const struct batch *batch, bool *out_pending, struct err *err)
+{
+    AUTO_DB_RESULT struct db_result *found = NULL;
+
+    if (!db_query(db, &has_pending,
+                  (struct db_value[]){ db_int8(batch->campaign_id), db_int4(batch->first_seq),
+                                       db_int4(batch->last_seq) },
+                  &found, err)) {
+        return false;
+    }
+    *out_pending = db_get_bool(found, 0, 0);
+    return true;
+}
+
 /* recorded_seq = $5: nobody has claimed or recorded since the batch was loaded. */
 static const struct db_statement claim_window = {
     "batch_claim",

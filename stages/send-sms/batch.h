@@ -75,6 +75,10 @@ bool batch_doubt_orphans(struct db *db, struct batch *batch, int64_t unsent_clai
 bool batch_next_window(struct db *db, const struct batch *batch, int64_t max, struct arena *arena,
                        struct window *out_window, struct err *err);
 
+/* True in *out_pending when recipients of the batch are still to be sent. */
+bool batch_has_pending(struct db *db, const struct batch *batch, bool *out_pending,
+                       struct err *err);
+
 /* Claims a window; *out_mine false when another worker took the batch over. */
 bool batch_claim(struct db *db, struct batch *batch, const struct window *window, bool *out_mine,
                  struct err *err);

@@ -192,7 +192,9 @@ static const struct db_statement count_late = {
     "record_count_late",
     "UPDATE batches"
     "   SET sent = sent + $3, failed = failed + $4, in_doubt = in_doubt - $5,"
-    "       captured = captured + $6, released = released + $7, cost_e4 = cost_e4 + $8"
+    "       captured = captured + $6, released = released + $7, cost_e4 = cost_e4 + $8,"
+    "       settled_at = CASE WHEN done_at IS NOT NULL AND sent + $3 = 0 AND in_doubt = $5"
+    "                         THEN now() ELSE settled_at END"
     " WHERE campaign_id = $1 AND batch = $2",
     8
 };

@@ -105,7 +105,7 @@ static struct at_outcome *read_replies(struct run *run, const struct window *win
             outcomes[requests->members[first + j]] = some[j];
             run->held_window |= some[j].class == AT_HOLD_WINDOW;
             if (verdict.state == AT_REQUEST_OK && some[j].class == AT_HOLD_ACCOUNT) {
-                verdict.state = strcmp(some[j].reason, "invalid_sender_id") == 0
+                verdict.state = strcmp(some[j].reason, "invalid_sender") == 0
                                     ? AT_REQUEST_REFUSED
                                     : AT_REQUEST_UNAUTHORISED;
                 verdict.why = some[j].reason;

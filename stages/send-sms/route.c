@@ -12,12 +12,12 @@
 static const struct db_statement hold_route = {
     "send_hold_route",
     "UPDATE routes"
-    "   SET status = 'held', why = $2, detail = $3, held_at = now(), failures = failures + 1,"
-    "       held_until = now() + make_interval(secs =>"
+    "   SET status = 'held', why = $2, detail = $3, held_at = now(),"
+    "       failures = failures + 1, held_until = now() + make_interval(secs =>"
     "           CASE WHEN $4 > 0 THEN $4 ELSE least($5, 2 ^ least(failures, 10)) END)"
-    " WHERE name = $1"
+    " WHERE name = $1 AND (status = 'open' OR $6)"
     " RETURNING held_until",
-    5
+    6
 };
 static const struct db_statement open_route = {
     "send_open_route",
@@ -40,16 +40,19 @@ bool route_hold(struct run *run, struct err *err)
     if (!db_query(stage_db(run->stage), &hold_route,
                   (struct db_value[]){ db_text(stage_route(run->stage)), db_text(why->why),
                                        db_text(why->detail), db_int4((int32_t)rest_s),
-                                       db_int4(BREAKER_MAX_S) },
+                                       db_int4(BREAKER_MAX_S), db_bool(run->batch.route_held) },
                   &held, err)) {
         return false;
+    }
+    if (db_rows(held) == 0) {
+        return true; /* another worker met the same failure and has held it */
     }
     stage_emit(run->stage, &route_held_v1,
                &(struct route_event){
                    .route = stage_route(run->stage),
                    .why = why->why,
                    .detail = why->detail,
-                   .until_ms = db_rows(held) > 0 ? db_get_time(held, 0, 0) : 0,
+                   .until_ms = db_get_time(held, 0, 0),
                    .at_ms = stage_now_ms(run->stage),
                });
     log_warn(stage_log(run->stage), "route_held", KV_STR("why", why->why),

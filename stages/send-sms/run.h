@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "batch.h"
+#include "msg/campaign.h"
 #include "provider/africastalking.h"
 #include "stage/stage.h"
 
@@ -28,6 +29,7 @@ enum halt { HALT_NONE, HALT_ROUTE, HALT_SENDER, HALT_LOST };
 
 struct run {
     struct stage *stage;
+    const struct batch_paced *paced;
     struct batch batch;
     struct tally total;
     bool held_window; /* some recipient may not be sent to at this hour */

@@ -102,7 +102,8 @@ static enum halt halt_for(const struct run *run, const struct tally *tally)
         /* One lost answer is an accident; a window without any answer is an outage. */
         return tally->accepted > 0 ? HALT_NONE : HALT_ROUTE;
     case AT_REQUEST_REFUSED:
-        return HALT_SENDER;
+        /* The hour of the day is no fault of the sender's. */
+        return strcmp(run->worst.why, "do_not_disturb") == 0 ? HALT_NONE : HALT_SENDER;
     case AT_REQUEST_NOT_SENT:
     case AT_REQUEST_THROTTLED:
     case AT_REQUEST_MALFORMED:
@@ -246,11 +247,14 @@ static int64_t backoff(const struct run *run)
 }
 
 /* After the last window: done, again later, or set aside. */
-static bool conclude(struct run *run, const struct batch_paced *paced, struct err *err)
+static bool conclude(struct run *run, bool resumed, struct err *err)
 {
+    const struct batch_paced *paced = run->paced;
     struct db *db = stage_db(run->stage);
+    bool again = run->total.again > 0;
 
-    if (!route_reopen(run, err)) {
+    /* Windows that an earlier delivery of this message recorded are not in our total. */
+    if (!route_reopen(run, err) || (resumed && !batch_has_pending(db, &run->batch, &again, err))) {
         return false;
     }
     switch (run->halt) {
@@ -264,7 +268,7 @@ static bool conclude(struct run *run, const struct batch_paced *paced, struct er
     case HALT_NONE:
         break;
     }
-    if (run->total.again > 0) {
+    if (again) {
         emit_again(run, paced, backoff(run));
         return batch_end(db, &run->batch, BATCH_AGAIN, err);
     }
@@ -273,9 +277,9 @@ static bool conclude(struct run *run, const struct batch_paced *paced, struct er
 }
 
 /* What the campaign's status says about a batch that wants to be sent. */
-static bool is_wanted(struct run *run, const struct batch_paced *paced, bool *out_wanted,
-                      struct err *err)
+static bool is_wanted(struct run *run, bool *out_wanted, struct err *err)
 {
+    const struct batch_paced *paced = run->paced;
     const struct batch *batch = &run->batch;
 
     *out_wanted = false;
@@ -291,18 +295,22 @@ static bool is_wanted(struct run *run, const struct batch_paced *paced, bool *ou
     if (strcmp(batch->status, "paused") == 0) {
         return batch_end(stage_db(run->stage), &run->batch, BATCH_WAIT, err);
     }
+    if (batch->route_held && !paced->probe) {
+        emit_again(run, paced, ROUTE_DELAY_MS); /* held since it was let through */
+        return true;
+    }
     *out_wanted = true;
     return true;
 }
 
 /* With the batch's lock held. *out_found false: its row is not there yet. */
-static bool run_batch(struct run *run, const struct batch_paced *paced, int64_t campaign_id,
-                      bool *out_found, struct err *err)
+static bool run_batch(struct run *run, int64_t campaign_id, bool *out_found, struct err *err)
 {
+    const struct batch_paced *paced = run->paced;
     struct db *db = stage_db(run->stage);
     struct memory *memory = stage_state(run->stage);
     int64_t doubted;
-    bool wanted;
+    bool wanted, resumed;
 
     if (!batch_load(db, stage_route(run->stage), campaign_id, paced->batch,
                     stage_now_ms(run->stage), stage_arena(run->stage), &run->batch, out_found,
@@ -313,19 +321,20 @@ static bool run_batch(struct run *run, const struct batch_paced *paced, int64_t 
         return true;
     }
     if (!batch_doubt_orphans(db, &run->batch, memory->unsent_claim, &doubted, err) ||
-        !is_wanted(run, paced, &wanted, err)) {
+        !is_wanted(run, &wanted, err)) {
         return false;
     }
     if (doubted > 0) {
         log_warn(stage_log(run->stage), "answers_lost", KV_INT("recipients", doubted));
     }
-    return !wanted || (send_batch(run, err) && conclude(run, paced, err));
+    resumed = run->batch.claimed_seq >= run->batch.first_seq;
+    return !wanted || (send_batch(run, err) && conclude(run, resumed, err));
 }
 
 static enum verdict handle(struct stage *stage, const struct message *in)
 {
     struct batch_paced paced;
-    struct run run = { .stage = stage };
+    struct run run = { .stage = stage, .paced = &paced };
     struct err err, unlock_err;
     int64_t campaign_id;
     bool mine, found, ok;
@@ -346,7 +355,7 @@ static enum verdict handle(struct stage *stage, const struct message *in)
     if (!mine) {
         return stage_retry(stage, "batch_elsewhere", "another worker has this batch");
     }
-    ok = run_batch(&run, &paced, campaign_id, &found, &err);
+    ok = run_batch(&run, campaign_id, &found, &err);
     if (!ok) {
         db_rollback(
             stage_db(stage)); /* nothing can be asked of a failed transaction, not even to unlock */

@@ -127,7 +127,7 @@ static bool subscribe(struct broker_consumer *consumer, size_t number, struct er
     amqp_connection_state_t conn = consumer->wire.conn;
     const char *name = consumer->queues[number].name;
     char doing[160];
-    char tag[16];
+    char tag[24];
 
     snprintf(doing, sizeof(doing), "consuming from %s", name);
     snprintf(tag, sizeof(tag), "%zu", number);

@@ -120,6 +120,7 @@ static void *serve(void *context)
     if (fake->fault == FAKE_SAYS_NOTHING) {
         swallow(fake, fd);
     } else {
+        close(fake->listener); /* the next try is refused at once, and so does not blur times */
         must(log_in(fd, fake->heartbeat_s), "log in");
         if (fake->fault == FAKE_FALLS_SILENT) {
             swallow(fake, fd);
@@ -155,5 +156,7 @@ void fake_broker_stop(struct fake_broker *fake)
     close(fake->stop[1]);
     must(pthread_join(fake->thread, NULL) == 0, "pthread_join");
     close(fake->stop[0]);
-    close(fake->listener);
+    if (fake->fault == FAKE_SAYS_NOTHING) {
+        close(fake->listener);
+    }
 }

@@ -6,7 +6,7 @@
  *     ... fake.url ...
  *     fake_broker_stop(&fake);
  *
- * After the connection it accepts no other: the next one waits in the listen queue.
+ * It takes one connection. The next is refused, or, while it says nothing, waits for ever.
  */
 #ifndef UNIT_BROKER_FAKE_BROKER_H
 #define UNIT_BROKER_FAKE_BROKER_H

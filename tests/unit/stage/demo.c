@@ -8,6 +8,7 @@
  * The reference says what is to happen, so that a test can script it by its messages. A redelivery
  * does no harm: the row is there already and the same outputs are emitted again.
  *
+ * "conflict…" meets a serialization failure twice, "clash…" each time.
  * Retried   "flaky…" until its second attempt, "busy…" always.
  * Rejected  "bad…" always.
  */
@@ -46,6 +47,10 @@ static const struct db_statement mark_done = { "mark_done",
                                                "UPDATE demo_due SET done = true WHERE name = $1",
                                                1 };
 
+static const struct db_statement conflict = {
+    "conflict", "DO $$ BEGIN RAISE EXCEPTION 'conflict' USING ERRCODE = '40001'; END $$", 0
+};
+
 static bool starts_with(const char *text, const char *word)
 {
     return strncmp(text, word, strlen(word)) == 0;
@@ -80,6 +85,17 @@ static void emit_all(struct stage *stage, const struct message *in,
                   &(struct emission){ .account = "acme" });
 }
 
+/* A neighbour's transaction gets in the way, as the database tells it. */
+static bool collide(struct stage *stage, const char *reference, struct err *err)
+{
+    static int met;
+
+    if (starts_with(reference, "clash") || (starts_with(reference, "conflict") && met++ < 2)) {
+        return db_run(stage_db(stage), &conflict, NULL, NULL, err);
+    }
+    return true;
+}
+
 static enum verdict handle(struct stage *stage, const struct message *in)
 {
     const struct demo_conf *conf = stage_conf(stage);
@@ -95,6 +111,9 @@ static enum verdict handle(struct stage *stage, const struct message *in)
     }
     if (conf->pause_ms > 0 && !stage_wait_ms(stage, conf->pause_ms)) {
         return stage_retry(stage, "stopping", "told to stop while waiting");
+    }
+    if (!collide(stage, closed.reference, &err)) {
+        return stage_fail(stage, &err);
     }
     emit_all(stage, in, &closed);
     if (starts_with(closed.reference, "bad")) {

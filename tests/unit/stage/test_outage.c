@@ -42,6 +42,23 @@ static void a_message_outlives_the_database(void **state)
     world_expect_empty(INPUTS);
 }
 
+static void a_connection_lost_under_a_handler_repeats_the_call(void **state)
+{
+    struct got got[2];
+
+    (void)state;
+    world_publish("ok", "m1");
+    const pid_t demo = start_demo(NULL, (const char *[]){ "DEMO_PAUSE=700ms", NULL });
+    await(world_number("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                       " WHERE application_name LIKE 'render-%' AND state LIKE 'idle in%'") == 1);
+    world_collect(OUTPUTS, got, 2);
+    kill(demo, SIGTERM);
+    assert_int_equal(wait_demo(demo), 0);
+    assert_int_equal(count_lines("message_retry"), 0);
+    assert_int_equal(count_lines("event=database_connected"), 1);
+    assert_int_equal(world_number("SELECT times FROM demo"), 1);
+}
+
 static void told_to_stop_without_a_database_it_gives_the_message_back(void **state)
 {
     (void)state;
@@ -170,6 +187,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         with_world(a_message_outlives_the_database),
+        with_world(a_connection_lost_under_a_handler_repeats_the_call),
         with_world(told_to_stop_without_a_database_it_gives_the_message_back),
         with_world(a_worker_waits_for_the_database_at_its_start),
         with_world(a_run_outlives_a_restart_of_the_broker),

@@ -107,6 +107,30 @@ static void a_refused_message_is_parked_with_the_reason(void **state)
     assert_int_equal(world_number("SELECT count(*) FROM demo"), 0);
 }
 
+static void a_conflict_is_tried_again_at_once(void **state)
+{
+    struct got got[2];
+
+    (void)state;
+    world_publish("conflict", "m1");
+    assert_int_equal(run_demo(drain, NULL), 0);
+    world_collect(OUTPUTS, got, 2);
+    assert_null(strstr(demo_output(), "message_retry"));
+    assert_int_equal(world_number("SELECT times FROM demo"), 1);
+}
+
+static void an_endless_conflict_is_retried_later(void **state)
+{
+    struct got got;
+
+    (void)state;
+    world_publish("clash", "m1");
+    assert_int_equal(run_demo(drain, (const char *[]){ "STAGE_ATTEMPTS=1", NULL }), 0);
+    world_collect(PARKED, &got, 1);
+    assert_string_equal(got.why, "attempts_exhausted");
+    assert_non_null(strstr(got.detail, "pg_serialization_failure"));
+}
+
 static void attempts_run_out(void **state)
 {
     struct got got;
@@ -308,6 +332,8 @@ int main(void)
         with_world(a_redelivery_emits_the_same_ids),
         with_world(a_retry_comes_back_as_the_next_attempt),
         with_world(a_refused_message_is_parked_with_the_reason),
+        with_world(a_conflict_is_tried_again_at_once),
+        with_world(an_endless_conflict_is_retried_later),
         with_world(attempts_run_out),
         with_world(what_cannot_be_handled_is_parked),
         with_world(a_partner_is_known_by_its_exchange_alone),

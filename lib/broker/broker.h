@@ -57,8 +57,8 @@ struct broker_message {
 
 enum broker_outcome {
     BROKER_CONFIRMED, /* the broker has it */
-    BROKER_RETURNED,  /* unroutable: no queue is bound */
-    BROKER_REFUSED,   /* nacked: the queue is full (reject-publish) */
+    BROKER_RETURNED,  /* unroutable: no queue is bound, or no such exchange, or it is not ours */
+    BROKER_REFUSED,   /* nacked: the queue is full (reject-publish), or the body too long for it */
 };
 typedef void broker_settled_fn(void *context, uint64_t ticket, enum broker_outcome outcome);
 

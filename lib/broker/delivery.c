@@ -35,7 +35,7 @@ static bool header_number(const amqp_field_value_t *value, int64_t *out_num)
         *out_num = value->value.boolean != 0;
         return true;
     case AMQP_FIELD_KIND_I8:
-        *out_num = value->value.i8;
+        *out_num = value->value.i8; // NOLINT(bugprone-signed-char-misuse,cert-str34-c): a number
         return true;
     case AMQP_FIELD_KIND_U8:
         *out_num = value->value.u8;

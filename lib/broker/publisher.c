@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/panic.h"
+#include "blame.h"
 #include "broker/broker.h"
 #include "window.h"
 #include "wire.h"
@@ -23,9 +24,8 @@
 struct broker_publisher {
     struct wire wire;
     struct window window;
-    bool blocked;   /* the broker's alarm */
-    bool returning; /* basic.return came, its header frame not yet */
-    bool pumping;
+    bool blocked;       /* the broker's alarm */
+    bool returning;     /* basic.return came, its header frame not yet */
     int64_t read_at_ms; /* when the socket was last read to its end */
 };
 
@@ -160,10 +160,9 @@ static bool take_header(struct broker_publisher *pub, const amqp_basic_propertie
 static bool read_frames(struct broker_publisher *pub)
 {
     amqp_frame_t frame;
-    enum wire_next next;
     bool ok = true;
 
-    while (ok && (next = wire_next_frame(&pub->wire, &frame)) == WIRE_FRAME) {
+    while (ok && wire_next_frame(&pub->wire, &frame) == WIRE_FRAME) {
         if (frame.frame_type == AMQP_FRAME_METHOD) {
             ok = take_method(pub, &frame.payload.method);
         } else if (frame.frame_type == AMQP_FRAME_HEADER) {
@@ -172,6 +171,9 @@ static bool read_frames(struct broker_publisher *pub)
         wire_release(&pub->wire, &frame);
     }
     pub->read_at_ms = clock_mono_ms();
+    if (pub->wire.conn == NULL && pub->wire.closed_code != 0) {
+        blame(&pub->window, pub->wire.closed_code, pub->wire.closed_text);
+    }
     return pub->wire.conn != NULL;
 }
 
@@ -243,7 +245,7 @@ void broker_publish(struct broker_publisher *pub, const struct broker_message *m
                     uint64_t ticket)
 {
     window_add(&pub->window, pending_create(message, ticket));
-    if (pub->pumping || pub->wire.conn == NULL || should_gather(pub)) {
+    if (pub->wire.conn == NULL || should_gather(pub)) {
         return; /* the pump sends it */
     }
     if (clock_mono_ms() - pub->read_at_ms > STALE_MS && !read_frames(pub)) {
@@ -289,7 +291,6 @@ void broker_publisher_pump(struct broker_publisher *pub, int timeout_ms, broker_
 {
     int64_t deadline_ms = clock_mono_ms() + timeout_ms;
 
-    pub->pumping = true;
     for (;;) {
         int64_t left_ms;
 
@@ -302,5 +303,4 @@ void broker_publisher_pump(struct broker_publisher *pub, int timeout_ms, broker_
             break;
         }
     }
-    pub->pumping = false;
 }

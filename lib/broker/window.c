@@ -85,24 +85,38 @@ void window_mark_sent(struct window *window)
     window->sent++;
 }
 
-static void settle_one(struct window *window, uint64_t position, bool confirmed)
+static void finish(struct window *window, uint64_t position, enum broker_outcome outcome)
 {
-    struct pending *pending = position < window->lo ? NULL : *slot(window, position);
+    struct pending *pending = *slot(window, position);
 
-    if (pending == NULL) {
-        return; /* settled before */
-    }
     *slot(window, position) = NULL;
     window->unsettled--;
-    if (!confirmed) {
-        pending->outcome = BROKER_REFUSED;
-    } else {
-        pending->outcome = pending->returned ? BROKER_RETURNED : BROKER_CONFIRMED;
-    }
+    pending->outcome = outcome;
     pending->next = NULL;
     *window->done_end = pending;
     window->done_end = &pending->next;
     window->done_count++;
+}
+
+static void settle_one(struct window *window, uint64_t position, bool confirmed)
+{
+    const struct pending *pending = position < window->lo ? NULL : *slot(window, position);
+
+    if (pending == NULL) {
+        return; /* settled before */
+    }
+    if (!confirmed) {
+        finish(window, position, BROKER_REFUSED);
+    } else {
+        finish(window, position, pending->returned ? BROKER_RETURNED : BROKER_CONFIRMED);
+    }
+}
+
+static void advance(struct window *window)
+{
+    while (window->lo < window->sent && *slot(window, window->lo) == NULL) {
+        window->lo++;
+    }
 }
 
 bool window_settle(struct window *window, uint64_t tag, bool multiple, bool confirmed)
@@ -119,9 +133,7 @@ bool window_settle(struct window *window, uint64_t tag, bool multiple, bool conf
             settle_one(window, position, confirmed);
         }
     }
-    while (window->lo < window->sent && *slot(window, window->lo) == NULL) {
-        window->lo++;
-    }
+    advance(window);
     return true;
 }
 
@@ -137,6 +149,19 @@ bool window_mark_returned(struct window *window, amqp_bytes_t id)
         }
     }
     return false;
+}
+
+void window_settle_matching(struct window *window, window_match_fn *matches, const void *context,
+                            enum broker_outcome outcome)
+{
+    for (uint64_t position = window->lo; position < window->sent; position++) {
+        const struct pending *pending = *slot(window, position);
+
+        if (pending != NULL && matches(pending, context)) {
+            finish(window, position, outcome);
+        }
+    }
+    advance(window);
 }
 
 struct pending *window_take_done(struct window *window)

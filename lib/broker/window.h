@@ -49,6 +49,11 @@ bool window_settle(struct window *window, uint64_t tag, bool multiple, bool conf
 /* basic.return names a message only by its id; the confirm follows. False for an unknown id. */
 bool window_mark_returned(struct window *window, amqp_bytes_t id);
 
+/* Settles the sent messages that match, on this side alone: the broker will not. */
+typedef bool window_match_fn(const struct pending *pending, const void *context);
+void window_settle_matching(struct window *window, window_match_fn *matches, const void *context,
+                            enum broker_outcome outcome);
+
 struct pending *window_take_done(struct window *window); /* NULL when there is none */
 
 void window_restart(struct window *window);

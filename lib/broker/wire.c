@@ -257,6 +257,7 @@ bool wire_open(struct wire *wire, struct err *err)
         panic("out of memory");
     }
     wire->generation++;
+    wire->closed_code = 0;
     if (!open_socket(wire, err) || !log_in(wire, err) || !open_channel(wire, err)) {
         return wire_give_up(wire, err);
     }
@@ -278,6 +279,11 @@ static enum wire_next closed_by_broker(struct wire *wire, const amqp_frame_t *fr
 
     (void)reply_ok(reply, "closed by the broker", &err);
     if (frame->payload.method.id == AMQP_CHANNEL_CLOSE_METHOD) {
+        const amqp_channel_close_t *closing = frame->payload.method.decoded;
+
+        wire->closed_code = closing->reply_code;
+        snprintf(wire->closed_text, sizeof(wire->closed_text), "%.*s", (int)closing->reply_text.len,
+                 (const char *)closing->reply_text.bytes);
         amqp_send_method(wire->conn, WIRE_CHANNEL, AMQP_CHANNEL_CLOSE_OK_METHOD, &channel_ok);
     } else {
         amqp_send_method(wire->conn, 0, AMQP_CONNECTION_CLOSE_OK_METHOD, &connection_ok);

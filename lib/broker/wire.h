@@ -35,6 +35,9 @@ struct wire {
     int64_t retry_at_ms;
     int64_t delay_ms;
     char trouble[200];
+
+    int closed_code; /* why the broker closed the last channel; 0: it did not */
+    char closed_text[400];
 };
 
 bool wire_init(struct wire *wire, const struct broker_conf *conf, struct err *err);

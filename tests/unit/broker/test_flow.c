@@ -249,6 +249,40 @@ static void await_buffered(struct broker_consumer *con, struct broker_publisher 
     }
 }
 
+/* The broker closes the channel over each of these and does not say over which publish. */
+static void a_message_that_closes_the_channel_does_not_stop_the_others(void **state)
+{
+    static char body[200001];
+    struct broker_publisher *pub;
+    struct outcomes outcomes = { .seen = calloc(60, 1) };
+
+    (void)state;
+    declare("others");
+    servers_ctl("eval 'application:set_env(rabbit, max_message_size, 200000).'");
+    pub = publisher(0);
+    for (unsigned i = 0; i < 60; i++) {
+        bool nowhere = i % 20 == 7;
+
+        broker_publish(pub,
+                       &(struct broker_message){ .exchange = nowhere ? "no such" : "x",
+                                                 .key = "others",
+                                                 .id = "id",
+                                                 .body = body,
+                                                 .body_len = i == 33 ? 200001 : 10 },
+                       i);
+    }
+    settle_all(pub, &outcomes);
+    for (unsigned i = 0; i < 60; i++) {
+        assert_int_equal(outcomes.seen[i], 1);
+    }
+    assert_int_equal(outcomes.returned, 3);
+    assert_int_equal(outcomes.refused, 1);
+    assert_int_equal(outcomes.confirmed, 56);
+    broker_publisher_destroy(pub);
+    servers_ctl("eval 'application:set_env(rabbit, max_message_size, 134217728).'");
+    free(outcomes.seen);
+}
+
 static void the_first_queue_of_the_list_comes_first(void **state)
 {
     static const char *const queues[] = { "high", "low" };
@@ -447,6 +481,7 @@ int main(void)
         cmocka_unit_test(bodies_around_the_size_of_a_frame_arrive_whole),
         cmocka_unit_test(an_unroutable_message_is_returned),
         cmocka_unit_test(a_full_queue_refuses),
+        cmocka_unit_test(a_message_that_closes_the_channel_does_not_stop_the_others),
         cmocka_unit_test(the_first_queue_of_the_list_comes_first),
         cmocka_unit_test(what_was_not_acknowledged_comes_again),
         cmocka_unit_test(a_missing_queue_is_named),

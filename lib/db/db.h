@@ -8,9 +8,13 @@
  *
  *     AUTO_DB_RESULT struct db_result *found = NULL;
  *     if (!db_query(db, &find_lots, (struct db_value[]){ db_int8(account) }, &found, &err)) ...
- *     for (int i = 0; i < db_rows(found); i++) { int64_t id = db_get_int8(found, i, 0); ... }
+ *     for (int i = 0; i < db_rows(found); i++) { int64_t id = db_get_int(found, i, 0); ... }
  *
- * Statements are prepared on first use of each connection. Parameters and results are binary.
+ * Statements are prepared on first use of each connection and found by their address: make them
+ * static. Parameters and results are binary. Integers, in arrays too, take the width of the
+ * statement's parameter; one that does not fit is pg_numeric_value_out_of_range. Text may be given
+ * for a parameter of any type but bytea, bytes for bytea, text, json and jsonb; any other mismatch
+ * panics. sum() of bigints is numeric: cast it. In COPY nothing is converted.
  * One connection, one thread. Errors: serialization failures, deadlocks, lost connections,
  * server start-up and shutdown, lock and statement timeouts are temporary; the rest is permanent.
  * what is "pg_<condition>" ("pg_unique_violation"); the name of a violated constraint is
@@ -121,8 +125,11 @@ void db_close(struct db *db); /* accepts NULL */
 bool db_is_down(const struct db *db);
 bool db_reconnect(struct db *db, struct err *err);
 
-/* The longest any statement may take from now on (statement_timeout); also the longest wait for an
- * answer. */
+/*
+ * The longest any statement may take from now on, 30 s at first (statement_timeout): then it is
+ * pg_query_canceled. Without any answer 2 s later the connection is given up: pg_no_answer. Inside
+ * a transaction a rollback would undo the setting: call it outside.
+ */
 bool db_set_timeout(struct db *db, int64_t timeout_ms, struct err *err);
 
 bool db_begin(struct db *db, struct err *err);
@@ -143,7 +150,8 @@ bool db_run(struct db *db, const struct db_statement *statement, const struct db
 bool db_query(struct db *db, const struct db_statement *statement, const struct db_value *values,
               struct db_result **out_result, struct err *err) __attribute__((warn_unused_result));
 
-/* Several statements as plain text, for migrations and tools; no parameters, no result. */
+/* Several statements as plain text, for migrations and tools; no parameters, no result. Without a
+ * BEGIN of its own it is one transaction. */
 bool db_script(struct db *db, const char *sql, struct err *err) __attribute__((warn_unused_result));
 
 /* The constraint that the last error violated, or "". */

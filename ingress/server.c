@@ -1,35 +1,31 @@
 #include "server.h"
 
-#include <arpa/inet.h>
-#include <netdb.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/panic.h"
+#include "loops.h"
 #include "stream.h"
 #include "upload.h"
 
-#define CONNECTION_MEMORY ((size_t)32 << 10)
-#define BACKLOG 4096
+/*
+ * Of one connection: URL, headers and read buffer. libmicrohttpd clears all of it for each request,
+ * which at 32 KiB took an eighth of a callback's time; an upload's template has to fit the URL.
+ */
+#define CONNECTION_MEMORY ((size_t)16 << 10)
 #define REQUEST_ARENA_MAX ((size_t)256 << 20) /* 10,000 recipients with 64 fields each, parsed */
 #define SCRATCH_MAX ((size_t)1 << 20)
-#define THREADS_MAX 64
 
 struct server {
     struct app *app;
-    struct MHD_Daemon *daemon;
+    struct loops *loops;
     struct MHD_Response *canned[CANNED_COUNT];
     struct arena *arena; /* visits and requests, for the server's life */
-    int listen_fd;
-    int port;
     atomic_bool draining;
     atomic_long suspended;
-    atomic_int scratch_count;
-    struct arena *scratch[THREADS_MAX];
+    struct arena *scratch[LOOPS_MAX]; /* one for each loop */
 
     pthread_mutex_t lock; /* the lists and the arena */
     struct visit *free_visits;
@@ -68,7 +64,7 @@ bool server_is_draining(const struct server *server)
 
 int server_port(const struct server *server)
 {
-    return server->port;
+    return loops_port(server->loops);
 }
 
 enum MHD_Result server_answer_canned(struct visit *visit, enum canned canned)
@@ -86,21 +82,12 @@ void server_suspend(struct visit *visit)
 void server_resume(struct visit *visit)
 {
     atomic_fetch_sub_explicit(&visit->server->suspended, 1, memory_order_relaxed);
-    MHD_resume_connection(visit->connection);
+    loops_resume(visit->server->loops, &visit->resumable);
 }
 
 struct arena *server_scratch(struct server *server)
 {
-    static _Thread_local struct arena *mine;
-
-    if (mine == NULL) {
-        int at = server->scratch_count++;
-        if (at >= THREADS_MAX) {
-            panic("more than %d threads speak HTTP", THREADS_MAX);
-        }
-        mine = server->scratch[at] = arena_create(SCRATCH_MAX);
-    }
-    return mine;
+    return server->scratch[loops_mine()];
 }
 
 struct request *server_take_request(struct server *server)
@@ -188,6 +175,7 @@ static void on_connection(void *context, struct MHD_Connection *connection, void
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
         visit = take_visit(server);
         visit->connection = connection;
+        loops_own(&visit->resumable, connection);
         *visit_place = visit;
         return;
     }
@@ -247,44 +235,24 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 /* --- starting and stopping
  * ------------------------------------------------------------------------ */
 
-/* "host:port" or "[v6]:port" as a listening socket. */
-static bool listen_on(struct server *server, const char *listen_at, struct err *err)
+static void free_parts(struct server *server)
 {
-    char host[128];
-    const char *colon = strrchr(listen_at, ':');
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
-    struct addrinfo *found = NULL;
-    struct sockaddr_storage bound;
-    socklen_t bound_len = sizeof(bound);
-    char port[NI_MAXSERV];
-    int on = 1;
+    for (int i = 0; i < CANNED_COUNT; i++) {
+        MHD_destroy_response(server->canned[i]);
+    }
+    for (long i = 0; i < server->app->settings->threads; i++) {
+        arena_destroy(server->scratch[i]);
+    }
+    for (struct request *req = server->free_requests; req != NULL; req = req->next_free) {
+        arena_destroy(req->arena);
+    }
+    pthread_mutex_destroy(&server->lock);
+    arena_destroy(server->arena);
+}
 
-    if (colon == NULL || colon - listen_at >= (ptrdiff_t)sizeof(host)) {
-        return err_permanent(err, "bad_listen", "HTTP_LISTEN: '%s' is not host:port", listen_at);
-    }
-    bool bracketed = listen_at[0] == '[' && colon > listen_at && colon[-1] == ']';
-    snprintf(host, sizeof(host), "%.*s", (int)(colon - listen_at - (bracketed ? 2 : 0)),
-             listen_at + (bracketed ? 1 : 0));
-    if (getaddrinfo(host[0] != '\0' ? host : NULL, colon + 1, &hints, &found) != 0) {
-        return err_permanent(err, "bad_listen", "HTTP_LISTEN: '%s' names no address", listen_at);
-    }
-    server->listen_fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool bound_ok = server->listen_fd >= 0 &&
-                    setsockopt(server->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-                    bind(server->listen_fd, found->ai_addr, found->ai_addrlen) == 0 &&
-                    listen(server->listen_fd, BACKLOG) == 0 &&
-                    getsockname(server->listen_fd, (struct sockaddr *)&bound, &bound_len) == 0 &&
-                    getnameinfo((struct sockaddr *)&bound, bound_len, NULL, 0, port, sizeof(port),
-                                NI_NUMERICSERV) == 0;
-    freeaddrinfo(found);
-    if (!bound_ok) {
-        if (server->listen_fd >= 0) {
-            close(server->listen_fd);
-        }
-        return err_permanent(err, "cannot_listen", "HTTP_LISTEN: %s: %m", listen_at);
-    }
-    server->port = (int)strtol(port, NULL, 10);
-    return true;
+static unsigned share(const struct server *server, long whole)
+{
+    return (unsigned)(whole / server->app->settings->threads + 1);
 }
 
 static void can_answers(struct server *server)
@@ -312,35 +280,32 @@ static void on_mhd_message(void *context, const char *fmt, va_list args)
     if (log_enabled(LOG_DEBUG)) {
         vsnprintf(text, sizeof(text), fmt, args);
         log_debug(&(struct log){ 0 }, "http_message", KV_STR("detail", text),
-                  KV_INT("port", server->port));
+                  KV_INT("threads", server->app->settings->threads));
     }
 }
 
-static struct MHD_Daemon *start_daemon(struct server *server)
+/* Limits are per daemon, so each loop gets its share. */
+static struct MHD_Daemon *start_daemon(void *context, int listen_fd, unsigned flags)
 {
+    struct server *server = context;
     const struct settings *settings = server->app->settings;
-    unsigned threads = (unsigned)settings->threads;
-    struct MHD_OptionItem options[] = {
+    long per_address = settings->connections_per_address;
+    const struct MHD_OptionItem options[] = {
         { MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_mhd_message, server },
-        { MHD_OPTION_LISTEN_SOCKET, server->listen_fd, NULL },
-        { MHD_OPTION_CONNECTION_LIMIT, (intptr_t)settings->connections, NULL },
+        { MHD_OPTION_LISTEN_SOCKET, listen_fd, NULL },
+        { MHD_OPTION_CONNECTION_LIMIT, (intptr_t)share(server, settings->connections), NULL },
         { MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)((settings->idle_ms + 999) / 1000), NULL },
-        { MHD_OPTION_PER_IP_CONNECTION_LIMIT, (intptr_t)settings->connections_per_address, NULL },
+        { MHD_OPTION_PER_IP_CONNECTION_LIMIT, (intptr_t)share(server, per_address), NULL },
         { MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)CONNECTION_MEMORY, NULL },
         { MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL },
         { MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL },
         { MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, server },
         { MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, server },
         { MHD_OPTION_END, 0, NULL },
-        { MHD_OPTION_END, 0, NULL },
     };
-    if (threads > 1) {
-        options[sizeof(options) / sizeof(*options) - 2] =
-            (struct MHD_OptionItem){ MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL };
-    }
-    return MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_ITC,
-        0, NULL, NULL, on_request, server, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+
+    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, MHD_OPTION_ARRAY, options,
+                            MHD_OPTION_END);
 }
 
 bool server_start(struct app *app, struct server **out_server, struct err *err)
@@ -351,14 +316,14 @@ bool server_start(struct app *app, struct server **out_server, struct err *err)
     server->arena = arena;
     server->app = app;
     pthread_mutex_init(&server->lock, NULL);
-    if (!listen_on(server, app->settings->listen, err)) {
-        arena_destroy(arena);
-        return false;
+    for (long i = 0; i < app->settings->threads; i++) {
+        server->scratch[i] = arena_create(SCRATCH_MAX);
     }
     can_answers(server);
-    server->daemon = start_daemon(server);
-    if (server->daemon == NULL) {
-        panic("libmicrohttpd does not start");
+    if (!loops_start(app->settings->listen, (int)app->settings->threads, start_daemon, server,
+                     &server->loops, err)) {
+        free_parts(server);
+        return false;
     }
     *out_server = server;
     return true;
@@ -369,7 +334,7 @@ void server_drain(struct server *server, int64_t wait_ms)
     int64_t until_ms = clock_mono_ms() + wait_ms;
 
     server->draining = true;
-    (void)MHD_quiesce_daemon(server->daemon);
+    loops_quiesce(server->loops);
     while (server->suspended > 0 && clock_mono_ms() < until_ms) {
         publish_expire(server->app->publisher);
         streams_tick(server->app->streams, true);
@@ -382,17 +347,6 @@ void server_stop(struct server *server)
     if (server == NULL) {
         return;
     }
-    MHD_stop_daemon(server->daemon);
-    close(server->listen_fd);
-    for (int i = 0; i < CANNED_COUNT; i++) {
-        MHD_destroy_response(server->canned[i]);
-    }
-    for (int i = 0; i < server->scratch_count; i++) {
-        arena_destroy(server->scratch[i]);
-    }
-    for (struct request *req = server->free_requests; req != NULL; req = req->next_free) {
-        arena_destroy(req->arena);
-    }
-    pthread_mutex_destroy(&server->lock);
-    arena_destroy(server->arena);
+    loops_stop(server->loops);
+    free_parts(server);
 }

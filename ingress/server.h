@@ -20,6 +20,7 @@
 
 #include "callback.h"
 #include "head.h"
+#include "loops.h"
 #include "request.h"
 
 struct server;
@@ -29,6 +30,7 @@ struct visit;
 typedef enum MHD_Result visit_step_fn(struct visit *visit, const char *data, size_t *size);
 
 struct visit {
+    struct resumable resumable;
     struct visit *next_free;
     struct server *server;
     struct MHD_Connection *connection;

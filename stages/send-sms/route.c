@@ -13,8 +13,9 @@ static const struct db_statement hold_route = {
     "send_hold_route",
     "UPDATE routes"
     "   SET status = 'held', why = $2, detail = $3, held_at = now(),"
-    "       failures = failures + 1, held_until = now() + make_interval(secs =>"
-    "           CASE WHEN $4 > 0 THEN $4 ELSE least($5, 2 ^ least(failures, 10)) END)"
+    "       failures = failures + 1,"
+    "       held_until = now() + make_interval(secs => CASE"
+    "           WHEN $4::int > 0 THEN $4::int ELSE least($5::int, 2 ^ least(failures, 10)) END)"
     " WHERE name = $1 AND (status = 'open' OR $6)"
     " RETURNING held_until",
     6

@@ -90,13 +90,14 @@ static const struct shape send_shape = {
     .fields = send_fields,
 };
 
-/* A misspelt field must not be taken for one left out. */
-static bool check_names(const struct shape *shape, const char *json, size_t len, struct err *err)
+/* A misspelt field must not be taken for one left out. extra: a name the shape does not have. */
+static bool check_names(const struct shape *shape, const char *extra, const char *json, size_t len,
+                        struct err *err)
 {
     const char *known[24];
     size_t count = 0;
 
-    known[count++] = "recipients";
+    known[count++] = extra;
     for (const struct field *field = shape->fields; field->type != FIELD_TYPE_END; field++) {
         known[count++] = field->name;
     }
@@ -111,7 +112,7 @@ bool draft_read_sms(const char *json, size_t len, struct arena *arena, struct dr
     size_t value_len;
 
     if (!shape_read(&sms_shape, json, len, &body, arena, err) ||
-        !check_names(&sms_shape, json, len, err)) {
+        !check_names(&sms_shape, "recipients", json, len, err)) {
         return false;
     }
     bool says_launch = json_member(json, len, "launch", &value, &value_len) && *value != 'n';
@@ -166,9 +167,15 @@ bool draft_read_message(const char *json, size_t len, struct arena *arena, struc
                         struct err *err)
 {
     struct send_body body;
+    const char *options;
+    size_t options_len;
 
     if (!shape_read(&send_shape, json, len, &body, arena, err) ||
-        !check_names(&send_shape, json, len, err)) {
+        !check_names(&send_shape, "recipients", json, len, err)) {
+        return false;
+    }
+    if (json_member(json, len, "options", &options, &options_len) &&
+        !check_names(&send_options_shape, "enqueue", options, options_len, err)) {
         return false;
     }
     *out_draft = (struct draft){

@@ -93,7 +93,7 @@ void requests_end(struct visit *visit, bool complete)
            KV_STR("method", req->method), KV_STR("path", path),
            KV_INT("status", reply_http(req->reply)), KV_STR("why", req->code),
            KV_INT("bytes_in", (int64_t)req->received), KV_INT("took_ms", took_us / 1000),
-           KV_STR("end", complete ? "" : "broken_off"));
+           KV_STR("end", complete ? "answered" : "broken_off"));
     request_drop(req);
 }
 

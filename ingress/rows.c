@@ -288,7 +288,7 @@ static int column_of(struct reader *reader, const char *key, size_t guess)
 static bool read_plain(struct reader *reader, const char **cells)
 {
     int phone = campaign_phone_column(reader->rows->columns, reader->rows->column_count);
-    const char *text;
+    const char *text = NULL;
 
     if (!read_cell(reader, &text)) {
         return false;
@@ -306,13 +306,13 @@ static bool read_plain(struct reader *reader, const char **cells)
 /* The members of an object whose brace was taken. */
 static bool read_members(struct reader *reader, const char **cells)
 {
-    const char *key;
+    const char *key = NULL;
 
     if (take(reader, '}')) {
         return true;
     }
     for (size_t i = 0;; i++) {
-        const char *text;
+        const char *text = NULL;
         reader->column = NULL;
         if (!take(reader, '"')) {
             return refuse_json(reader, "a field's name is missing");

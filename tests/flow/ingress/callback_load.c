@@ -132,11 +132,12 @@ static void report(int64_t took_us)
     getrusage(RUSAGE_SELF, &usage);
     cpu_us = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 + usage.ru_utime.tv_usec +
              usage.ru_stime.tv_usec;
-    printf("requests=%lld seconds=%.2f per_second=%.0f p50_ms=%.2f p99_ms=%.2f max_ms=%.2f bad=%lld "
-           "cpu_us_each=%.1f\n",
-           (long long)answered, (double)took_us / 1e6, (double)answered * 1e6 / (double)took_us,
-           percentile(0.5), percentile(0.99), percentile(1), (long long)bad,
-           (double)cpu_us / (double)answered);
+    printf(
+        "requests=%lld seconds=%.2f per_second=%.0f p50_ms=%.2f p99_ms=%.2f max_ms=%.2f bad=%lld "
+        "cpu_us_each=%.1f\n",
+        (long long)answered, (double)took_us / 1e6, (double)answered * 1e6 / (double)took_us,
+        percentile(0.5), percentile(0.99), percentile(1), (long long)bad,
+        (double)cpu_us / (double)answered);
 }
 
 int main(int argc, char **argv)

@@ -134,12 +134,17 @@ static void a_held_route_sends_batches_back_for_later(void **state)
 static void a_held_route_whose_time_is_over_lets_one_batch_try(void **state)
 {
     struct fake_stage *fake = *state;
+    struct batch_paced paced;
 
     configure(fake, "0");
+    assert_done(fake, ready(fake, 12));
+    fake_stage_read(fake, &batch_paced_v1, 0, &paced);
+    assert_false(paced.probe);
     for (int probe = 0; probe < 2; probe++) {
         hold(fake, "now() - interval '1 second'");
         assert_done(fake, ready(fake, 12));
-        assert_int_equal(fake_stage_emitted_of(fake, PACED), 1);
+        fake_stage_read(fake, &batch_paced_v1, 0, &paced);
+        assert_true(paced.probe);
         assert_done(fake, ready(fake, 12));
         assert_int_equal(fake_stage_emitted_of(fake, READY), 1);
         assert_string_equal(fake_text(fake, "SELECT status FROM routes"), "held");

@@ -51,6 +51,8 @@ static const struct db_statement conflict = {
     "conflict", "DO $$ BEGIN RAISE EXCEPTION 'conflict' USING ERRCODE = '40001'; END $$", 0
 };
 
+static const struct db_statement look = { "look", "SELECT count(*) FROM demo", 0 };
+
 static bool starts_with(const char *text, const char *word)
 {
     return strncmp(text, word, strlen(word)) == 0;
@@ -74,15 +76,16 @@ static void emit_all(struct stage *stage, const struct message *in,
                       &(struct emission){ .delay_ms = 600, .correlation = "delayed" });
     }
     stage_emit_as(stage, &campaign_rendered_v1, &fact, &(struct emission){ .key = in->id });
+    const char *account = starts_with(closed->reference, "unheard") ? "nobody" : "acme";
     stage_emit_as(stage, &campaign_changed_v1,
                   &(struct campaign_event){
                       .campaign = "cmp_demo",
                       .reference = closed->reference,
-                      .account = "acme",
+                      .account = account,
                       .status = "rendered",
                       .at_ms = stage_now_ms(stage),
                   },
-                  &(struct emission){ .account = "acme" });
+                  &(struct emission){ .account = account });
 }
 
 /* A neighbour's transaction gets in the way, as the database tells it. */
@@ -111,6 +114,10 @@ static enum verdict handle(struct stage *stage, const struct message *in)
     }
     if (conf->pause_ms > 0 && !stage_wait_ms(stage, conf->pause_ms)) {
         return stage_retry(stage, "stopping", "told to stop while waiting");
+    }
+    if (!starts_with(closed.reference, "quiet") &&
+        !db_run(stage_db(stage), &look, NULL, NULL, &err)) {
+        return stage_fail(stage, &err);
     }
     if (!collide(stage, closed.reference, &err)) {
         return stage_fail(stage, &err);

@@ -107,6 +107,19 @@ static void a_refused_message_is_parked_with_the_reason(void **state)
     assert_int_equal(world_number("SELECT count(*) FROM demo"), 0);
 }
 
+static void an_event_that_nobody_hears_is_told(void **state)
+{
+    struct got got[2];
+
+    (void)state;
+    world_publish("unheard", "m1");
+    assert_int_equal(run_demo(drain, NULL), 0);
+    world_collect(OUTPUTS, got, 2);
+    world_expect_empty(INPUTS);
+    world_expect_empty(EVENTS);
+    assert_null(strstr(demo_output(), "output_unroutable"));
+}
+
 static void a_conflict_is_tried_again_at_once(void **state)
 {
     struct got got[2];
@@ -242,27 +255,45 @@ static void send_high(const char *id)
              "{\"reference\":\"ok\",\"chunks\":1}");
 }
 
+/* How many messages were done before this one. */
+static int done_before(const char *msg)
+{
+    const char *mine = strstr(demo_output(), msg);
+    int count = 0;
+
+    assert_non_null(mine);
+    for (const char *at = demo_output(); (at = strstr(at, "message_done")) != NULL && at < mine;
+         at++) {
+        count++;
+    }
+    return count;
+}
+
 static void the_high_lane_goes_first_and_stays_high(void **state)
 {
-    const char *first;
     struct got got[2];
 
     (void)state;
     world_publish_many("ok", 10);
     send_high("h1");
     assert_int_equal(run_demo(drain, NULL), 0);
-    first = strstr(demo_output(), "event=message_done");
-    assert_non_null(first);
     world_collect(OUTPUTS_HIGH, got, 2);
     assert_string_equal(got[0].key, "campaign.rendered.high");
     /* At most what was fetched before the high queue's first delivery went before it. */
-    const char *high = strstr(demo_output(), "msg=h1");
-    int before = 0;
-    for (const char *at = demo_output(); (at = strstr(at, "message_done")) != NULL && at < high;
-         at++) {
-        before++;
-    }
-    assert_in_range(before, 0, 5);
+    assert_in_range(done_before("msg=h1"), 0, 5);
+}
+
+/* Three of the normal lane were fetched long ago and wait; a later one of the high lane passes. */
+static void the_high_lane_passes_what_was_fetched_before(void **state)
+{
+    (void)state;
+    world_publish_many("ok", 4);
+    const pid_t demo = start_demo(drain, (const char *[]){ "DEMO_PAUSE=400ms", NULL });
+    await(world_depth(INPUTS) == 0);
+    send_high("h1");
+    assert_int_equal(wait_demo(demo), 0);
+    assert_in_range(done_before("msg=h1"), 0, 2);
+    assert_non_null(strstr(strstr(demo_output(), "msg=h1"), "msg=m3"));
 }
 
 static void a_lane_can_be_served_alone(void **state)
@@ -332,6 +363,7 @@ int main(void)
         with_world(a_redelivery_emits_the_same_ids),
         with_world(a_retry_comes_back_as_the_next_attempt),
         with_world(a_refused_message_is_parked_with_the_reason),
+        with_world(an_event_that_nobody_hears_is_told),
         with_world(a_conflict_is_tried_again_at_once),
         with_world(an_endless_conflict_is_retried_later),
         with_world(attempts_run_out),
@@ -339,6 +371,7 @@ int main(void)
         with_world(a_partner_is_known_by_its_exchange_alone),
         with_world(a_delayed_output_comes_home),
         with_world(the_high_lane_goes_first_and_stays_high),
+        with_world(the_high_lane_passes_what_was_fetched_before),
         with_world(a_lane_can_be_served_alone),
         with_world(workers_share_the_queues_and_one_keeps_the_high_lane),
         with_world(many_outputs_pass_the_window),

@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/str.h"
 #include "broker/broker.h"
 #include "servers.h"
 
@@ -49,6 +50,15 @@ static inline int stop_server(void **state)
     (void)state;
     servers_stop();
     return 0;
+}
+
+/* Text that must be a small number. */
+static inline int number(const char *text)
+{
+    int64_t value = -1;
+
+    assert_true(str_parse_int(text, 0, INT32_MAX, &value));
+    return (int)value;
 }
 
 static inline struct broker_conf conf(void)

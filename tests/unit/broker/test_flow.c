@@ -48,7 +48,7 @@ static double consume_many(const char *queue, unsigned count, size_t len)
 
     for (unsigned i = 0; i < count; i++) {
         struct broker_delivery delivery = take(con);
-        unsigned id = (unsigned)atoi(delivery.id);
+        unsigned id = (unsigned)number(delivery.id);
 
         assert_int_equal(delivery.body_len, len);
         assert_in_range(id, 0, count - 1);

@@ -45,10 +45,10 @@ static void consume_some(struct broker_consumer *con, struct tally *tally, int t
     struct broker_delivery delivery;
 
     while (broker_consumer_next(con, timeout_ms, &delivery) == BROKER_DELIVERY) {
-        unsigned id = (unsigned)atoi(delivery.id);
+        unsigned id = (unsigned)number(delivery.id);
 
         assert_in_range(id, 0, MOST - 1);
-        assert_int_equal(atoi(delivery.body), id);
+        assert_int_equal(number(delivery.body), id);
         if (tally->seen[id]++ == 0) {
             tally->distinct++;
         } else {
@@ -242,7 +242,7 @@ static void an_idle_connection_lives_while_it_is_pumped(void **state)
     assert_ok(broker_publisher_create(&c, &pub, &err));
     assert_ok(broker_consumer_create(&c, &queue, 1, 10, &con, &err));
     broker_publisher_pump(pub, 0, count_outcome, &outcomes);
-    while (clock_mono_ms() - start_ms < 5000) {
+    while (clock_mono_ms() - start_ms < 3500) {
         broker_publisher_pump(pub, 200, count_outcome, &outcomes);
         assert_int_equal(broker_consumer_next(con, 200, &delivery), BROKER_NOTHING);
         drops += !broker_publisher_is_up(pub) || !broker_consumer_is_up(con);
@@ -259,7 +259,7 @@ static void an_idle_connection_lives_while_it_is_pumped(void **state)
 static void a_frozen_broker_is_noticed_and_found_again(void **state)
 {
     struct broker_conf c = conf();
-    pid_t pid = (pid_t)atoi(servers_get("RABBITMQ_PID"));
+    pid_t pid = (pid_t)number(servers_get("RABBITMQ_PID"));
     const char *const queue = "frozen";
     struct broker_publisher *pub;
     struct broker_consumer *con;

@@ -179,15 +179,16 @@ static void a_frozen_server_is_given_up(void **state)
 
 static void a_frozen_server_is_not_waited_for_at_connecting(void **state)
 {
-    pid_t pid = (pid_t)atoi(servers_get("POSTGRES_PID"));
+    int64_t pid = 0;
     int64_t start_ms = clock_mono_ms();
     struct db *db;
     struct err err;
 
     (void)state;
-    assert_int_equal(kill(pid, SIGSTOP), 0); /* the kernel accepts for it all the same */
+    assert_true(str_parse_int(servers_get("POSTGRES_PID"), 2, INT32_MAX, &pid));
+    assert_int_equal(kill((pid_t)pid, SIGSTOP), 0); /* the kernel accepts for it all the same */
     assert_false(db_open(servers_get("DATABASE_URL"), "test", &db, &err));
-    assert_int_equal(kill(pid, SIGCONT), 0);
+    assert_int_equal(kill((pid_t)pid, SIGCONT), 0);
     assert_string_equal(err.what, "pg_connect_failed");
     assert_int_equal(err.kind, ERR_TEMPORARY);
     assert_in_range(clock_mono_ms() - start_ms, 5000, 5000 + SLACK_MS);

@@ -60,7 +60,10 @@ DEFAULTS = {
     "HTTP_RATE_PER_KEY": "0",
     "HTTP_RATE_PER_ADDRESS": "0",
     "SMS_RATE_LIMIT_PER_SECOND": "0",
-    "SMS_WORKER_CONCURRENCY": "2",
+    # The first worker of a stage keeps to the lane "high".
+    "RENDER_WORKER_CONCURRENCY": "3",
+    "RECONCILE_WORKER_CONCURRENCY": "3",
+    "SMS_WORKER_CONCURRENCY": "3",
     "SMS_TIMEOUT": "2s",
     "SMS_JOB_BACKOFF_MS": "300",
     "SMS_ROUTE_HOLD": "1s",
@@ -692,21 +695,22 @@ class Chain:
         with contextlib.suppress(Exception):
             print("--- simulator: %s" % json.dumps(
                 {key: value for key, value in self.simulator.stats().items()
-                 if key != "accepted_per_100ms"}))
+                 if key not in ("accepted_per_100ms", "faults")}))
         for program in self.programs.values():
             lines = program.text().splitlines()
             odd = [line for line in lines if " level=info " not in line and
                    not line.startswith("level=info")]
-            print("--- %s: %d lines; not of level info, the last 25:" % (program.name, len(lines)))
+            print("--- %s: %d lines; not of level info:" % (program.name, len(lines)))
             print("\n".join(odd[-25:]))
-            print("--- %s: the last 5:" % program.name)
-            print("\n".join(lines[-5:]))
+            if not odd:
+                print("\n".join(lines[-3:]))
 
 
 # ---- running tests ----
 
 
 def load(path):
+    sys.path.insert(0, str(path.resolve().parent))
     spec = importlib.util.spec_from_file_location("t" + path.stem.replace("-", "_"), path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -285,7 +285,7 @@ static const struct db_statement find_known = {
     "       WITH ORDINALITY AS u(msisdn, id, state, i)"
     " WHERE EXISTS (SELECT FROM recipients r"
     "                WHERE r.msisdn = u.msisdn AND r.campaign_id >= $3 AND r.provider_id = u.id"
-    "                  AND r.state <> 3"
+    "                  AND r.state NOT IN (2, 3)"
     "                  AND NOT (r.state = 5 AND r.reason = 'AbsentSubscriber' AND u.state = 4))",
     4
 };
@@ -343,15 +343,19 @@ bool apply_reports(struct db *db, struct report *reports, size_t report_count, i
     return true;
 }
 
-/* Two candidates are one too many: then nobody can say which of them the report is about. */
+/*
+ * Two candidates are one too many: then nobody can say which of them the report is about. One in
+ * doubt has the id when the provider named it with a code that nobody knows.
+ */
 static const struct db_statement find_doubt = {
     "apply_find_doubt",
-    "SELECT r.campaign_id, r.seq, r.batch, r.segments, c.account_id"
+    "SELECT r.campaign_id, r.seq, r.batch, r.segments, c.account_id,"
+    "       r.provider_id IS NOT NULL AS named"
     "  FROM recipients r JOIN campaigns c ON c.id = r.campaign_id"
-    " WHERE r.msisdn = $1 AND r.campaign_id >= $2 AND r.state = 2 AND r.provider_id IS NULL"
-    "   AND c.created_at <= $3"
-    " LIMIT 2",
-    3
+    " WHERE r.msisdn = $1 AND r.campaign_id >= $2 AND r.state = 2"
+    "   AND (r.provider_id IS NULL OR r.provider_id = $4) AND c.created_at <= $3"
+    " ORDER BY named DESC LIMIT 2",
+    4
 };
 
 static const struct db_statement resolve_doubt = {
@@ -383,11 +387,11 @@ bool apply_to_doubt(struct db *db, const struct report *report, int64_t now_ms, 
     if (!db_query(db, &find_doubt,
                   (struct db_value[]){ db_int8(report->msisdn),
                                        db_int8(id_floor(now_ms - LOOK_BACK_MS)),
-                                       db_time(report->received_ms) },
+                                       db_time(report->received_ms), db_text(report->id) },
                   &found, err)) {
         return false;
     }
-    if (db_rows(found) != 1) {
+    if (db_rows(found) == 0 || (db_rows(found) > 1 && !db_get_bool(found, 0, 5))) {
         return true;
     }
     (void)str_parse_int(report->network, 1, 999999, &network); /* unreadable: none is stored */
@@ -406,4 +410,33 @@ bool apply_to_doubt(struct db *db, const struct report *report, int64_t now_ms, 
                          arena_printf(arena, "%lld/doubt/%lld", (long long)db_get_int(found, 0, 0),
                                       (long long)db_get_int(found, 0, 1)),
                          db_get_int(found, 0, 3), 0, now_ms, err);
+}
+
+static const struct db_statement suppress = {
+    "apply_suppress",
+    "INSERT INTO suppressions (account_id, msisdn, reason)"
+    " SELECT DISTINCT c.account_id, r.msisdn, 'opted_out_at_network'"
+    "   FROM unnest($1::bigint[], $2::text[]) AS u(msisdn, id)"
+    "   JOIN recipients r ON r.msisdn = u.msisdn AND r.provider_id = u.id"
+    "   JOIN campaigns c ON c.id = r.campaign_id"
+    " ON CONFLICT ON CONSTRAINT suppressions_key DO NOTHING",
+    2
+};
+
+bool apply_opt_outs(struct db *db, const struct report *reports, size_t count, struct arena *arena,
+                    struct err *err)
+{
+    int64_t *msisdns = arena_array(arena, count + 1, sizeof *msisdns);
+    const char **ids = arena_array(arena, count + 1, sizeof *ids);
+    size_t n = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (reports[i].state == REPORT_FAILED && at_reason_is_opt_out(reports[i].reason)) {
+            msisdns[n] = reports[i].msisdn;
+            ids[n++] = reports[i].id;
+        }
+    }
+    return n == 0 ||
+           db_run(db, &suppress, (struct db_value[]){ db_int8s(msisdns, n), db_texts(ids, n) },
+                  NULL, err);
 }

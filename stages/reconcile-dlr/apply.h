@@ -40,12 +40,19 @@ bool apply_reports(struct db *db, struct report *reports, size_t count, int64_t 
     __attribute__((warn_unused_result));
 
 /*
- * A report whose message id nobody has: if exactly one recipient with its number is in doubt since
- * before the report, the report is about it. *out_matched says so; then the recipient, its
- * batch and the ledger are set right.
+ * A report whose message id no sent recipient has: it is about the recipient in doubt that has the
+ * id, or else about the one with its number, if exactly one is in doubt since before the report.
+ * *out_matched says so; then the recipient, its batch and the ledger are set right.
  */
 bool apply_to_doubt(struct db *db, const struct report *report, int64_t now_ms, struct arena *arena,
                     bool *out_matched, struct err *err) __attribute__((warn_unused_result));
+
+/*
+ * Numbers whose network says that they opted out are not sent to again. To be called once the
+ * reports were applied: it is the recipient that says whose customer it is.
+ */
+bool apply_opt_outs(struct db *db, const struct report *reports, size_t count, struct arena *arena,
+                    struct err *err) __attribute__((warn_unused_result));
 
 /* "+254700000001" to 254700000001; 0 when it is no number. */
 int64_t apply_msisdn(const char *phone);

@@ -44,6 +44,11 @@ static const struct db_statement keep_odd = {
     6
 };
 
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
 static bool keep_unknown(struct stage *stage, const struct message *in, size_t index,
                          const char *provider, const struct delivery_report *report,
                          struct err *err)
@@ -53,47 +58,16 @@ static bool keep_unknown(struct stage *stage, const struct message *in, size_t i
     metric_add(metrics_counter(stage_metrics(stage), "odd_callbacks_total",
                                "Callbacks nobody could read or place.", "why=\"unknown_status\""),
                1);
-    return db_run(
-        stage_db(stage), &keep_odd,
-        (struct db_value[]){
-            db_text(arena_printf(arena, "%s %zu", in->id, index)), db_text(provider),
-            db_text("delivery"), db_text("unknown_status"),
-            db_text(arena_printf(
-                arena, "id=%s&phoneNumber=%s&status=%s&networkCode=%s&failureReason=%s", report->id,
-                report->phone, report->status, report->network, report->reason)),
-            db_time(report->received_ms) },
-        NULL, err);
-}
-
-static const struct db_statement suppress = {
-    "reconcile_suppress",
-    "INSERT INTO suppressions (account_id, msisdn, reason)"
-    " SELECT DISTINCT c.account_id, r.msisdn, 'opted_out_at_network'"
-    "   FROM unnest($1::bigint[], $2::text[]) AS u(msisdn, id)"
-    "   JOIN recipients r ON r.msisdn = u.msisdn AND r.provider_id = u.id"
-    "   JOIN campaigns c ON c.id = r.campaign_id"
-    " ON CONFLICT ON CONSTRAINT suppressions_key DO NOTHING",
-    2
-};
-
-/* Numbers whose network says that they opted out are not sent to again. */
-static bool suppress_opted_out(struct stage *stage, const struct report *reports, size_t count,
-                               struct err *err)
-{
-    struct arena *arena = stage_arena(stage);
-    int64_t *msisdns = arena_array(arena, count + 1, sizeof *msisdns);
-    const char **ids = arena_array(arena, count + 1, sizeof *ids);
-    size_t n = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        if (reports[i].state == REPORT_FAILED && at_reason_is_opt_out(reports[i].reason)) {
-            msisdns[n] = reports[i].msisdn;
-            ids[n++] = reports[i].id;
-        }
-    }
-    return n == 0 ||
-           db_run(stage_db(stage), &suppress,
-                  (struct db_value[]){ db_int8s(msisdns, n), db_texts(ids, n) }, NULL, err);
+    return db_run(stage_db(stage), &keep_odd,
+                  (struct db_value[]){
+                      db_text(arena_printf(arena, "%s %zu", in->id, index)), db_text(provider),
+                      db_text("delivery"), db_text("unknown_status"),
+                      db_text(arena_printf(
+                          arena, "id=%s&phoneNumber=%s&status=%s&networkCode=%s&failureReason=%s",
+                          report->id, or_empty(report->phone), report->status,
+                          or_empty(report->network), or_empty(report->reason))),
+                      db_time(report->received_ms) },
+                  NULL, err);
 }
 
 static void count_reports(struct stage *stage, const struct applied *applied, size_t progress)
@@ -133,18 +107,18 @@ static enum verdict handle_reports(struct stage *stage, const struct message *in
             }
         } else {
             reports[count++] = (struct report){ .id = raw->id,
-                                                .msisdn = apply_msisdn(raw->phone),
+                                                .msisdn = apply_msisdn(or_empty(raw->phone)),
                                                 .state = state,
                                                 .status = raw->status,
-                                                .network = raw->network ? raw->network : "",
-                                                .reason = raw->reason ? raw->reason : "",
+                                                .network = or_empty(raw->network),
+                                                .reason = or_empty(raw->reason),
                                                 .received_ms = raw->received_ms };
         }
     }
     if (!apply_reports(stage_db(stage), reports, count, stage_now_ms(stage), stage_arena(stage),
                        &applied, &err) ||
         !sweep_keep(stage_db(stage), reports, &applied, stage_arena(stage), &err) ||
-        !suppress_opted_out(stage, reports, count, &err)) {
+        !apply_opt_outs(stage_db(stage), reports, count, stage_arena(stage), &err)) {
         return stage_fail(stage, &err);
     }
     count_reports(stage, &applied, progress);
@@ -159,11 +133,6 @@ static const struct db_statement keep_inbound = {
     " ON CONFLICT ON CONSTRAINT inbound_messages_once DO NOTHING",
     10
 };
-
-static const char *or_empty(const char *text)
-{
-    return text ? text : "";
-}
 
 static enum verdict handle_inbound(struct stage *stage, const struct message *in)
 {

@@ -193,7 +193,7 @@ static bool retry_unmatched(struct stage *stage, const struct reconcile_conf *co
             return false;
         }
     }
-    return write_fates(db, &fates, err);
+    return apply_opt_outs(db, reports, n, arena, err) && write_fates(db, &fates, err);
 }
 
 /* A recipient nobody reported on in time is given up; what it would have cost goes back. */

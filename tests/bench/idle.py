@@ -1,0 +1,25 @@
+"""What the programs take when there is nothing to do."""
+
+import time
+
+from machine import cpu_ns, children_of
+from stack import STAGES
+
+SETTLE_S = 3
+
+
+def idle(stack, seconds):
+    """Memory, and CPU over some seconds, of each process of ours."""
+    time.sleep(SETTLE_S)
+    pids = {(name, pid): cpu_ns(pid) for name in [*STAGES, "ingress"]
+            for pid in children_of(stack.processes[name].pid)}
+    time.sleep(seconds)
+    found = []
+    for (name, pid), before in pids.items():
+        used_ms = (cpu_ns(pid) - before) / 1e6
+        rss, pss = next((rss, pss) for at, rss, pss in stack.groups.sizes(name) if at == pid)
+        role = "supervisor" if pid == stack.processes[name].pid and name != "ingress" else "worker"
+        found.append({"program": name, "role": role, "rss_mib": round(rss, 1),
+                      "pss_mib": round(pss, 1), "cpu_ms": round(used_ms, 1),
+                      "cpu_percent": round(used_ms / seconds / 10, 3)})
+    return {"seconds": seconds, "processes": found}

@@ -1,0 +1,61 @@
+"""Where the time goes: perf over all our processes, and PostgreSQL's own count of its statements."""
+
+import re
+import shutil
+import signal
+import subprocess
+
+FREQUENCY = 397  # no divisor of the kernel's ticks
+SYMBOLS = 14
+STATEMENTS = 12
+
+
+class Profile:
+    """Records while in the with statement; report() afterwards."""
+
+    def __init__(self, stack, name):
+        self.stack, self.data, self.process = stack, stack.dir / f"perf-{name}.data", None
+
+    def __enter__(self):
+        self.stack.psql("SELECT pg_stat_statements_reset()")
+        if shutil.which("perf"):
+            pids = [pid for name in self.stack.groups.roots for pid in self.stack.groups.pids(name)]
+            self.process = subprocess.Popen(
+                ["perf", "record", "-q", "-g", "-F", str(FREQUENCY), "-o", str(self.data), "-p",
+                 ",".join(map(str, pids))],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return self
+
+    def __exit__(self, *_):
+        if self.process:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait()
+
+    def _perf(self, *keys):
+        shown = subprocess.run(
+            ["perf", "report", "-i", str(self.data), "--no-children",
+             "-g", "none", "--stdio", "-F", "overhead," + ",".join(keys), "--percent-limit", "0.1"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
+        return [line.strip() for line in shown.splitlines() if re.match(r"\s+\d+\.\d+%", line)]
+
+    def report(self):
+        """Lines of text."""
+        lines = []
+        if self.process:
+            lines.append("share of our processes' time by thread name (perf):")
+            programs = self._perf("comm")
+            lines += ["  " + line for line in programs[:20]]
+            shown = {}
+            for line in self._perf("comm", "dso", "symbol"):
+                share, program, rest = re.match(r"(\S+)\s+(\S+)\s+(.*)", line).groups()
+                shown.setdefault(program, []).append(f"  {share:>7} {' '.join(rest.split())}")
+            for program in [line.split()[1] for line in programs[:12]]:
+                lines += [f"{program}:"] + shown.get(program, [])[:SYMBOLS]
+        lines.append("statements by time (pg_stat_statements): ms in all, calls, ms a call, rows, "
+                     "statement")
+        for row in self.stack.psql(
+                "SELECT round(total_exec_time), calls, round(mean_exec_time::numeric, 3), rows, "
+                "left(regexp_replace(query, '\\s+', ' ', 'g'), 110) FROM pg_stat_statements "
+                f"ORDER BY total_exec_time DESC LIMIT {STATEMENTS}"):
+            lines.append("  " + "  ".join(row))
+        return lines

@@ -1,0 +1,127 @@
+"""Tables of what was measured, and how it compares with what we aim at."""
+
+from stack import STAGES
+
+MEMORY_MIB = 200
+IDLE_MIB = 15
+IDLE_PERCENT = 0.1  # of a core: a tick a second is no more
+P99_MS = 100
+SHARE = 0.5
+MILLION_RATIO = 0.8
+SERVERS = ("postgres", "rabbitmq")
+GROUPS = ["ingress", *STAGES, "postgres", "rabbitmq", "simulator"]
+
+
+def machine(result):
+    facts = result["machine"]
+    print(f"{result['date']}: {facts['cores']} cores ({facts['cpu']}), {facts['memory_gib']} GiB, "
+          f"Linux {facts['kernel']}, load before {facts['load_before']}")
+
+
+def run(one):
+    """A campaign's times and what each process used."""
+    print(f"\n{one['kind']}, {one['recipients']:,} recipients: uploaded {one['answered_s']} s, "
+          f"last accepted {one['accepted_s']} s ({one['rate_accepted']:,}/s), last delivered stored "
+          f"{one['delivered_s']} s ({one['rate_delivered']:,}/s)")
+    print("  marks: " + ", ".join(f"{name.removesuffix('_at')} {at}"
+                                  for name, at in one["marks_s"].items()))
+    print(f"  {'process':<16} {'CPU s':>8} {'us each':>8} {'peak MiB':>9}")
+    for name in GROUPS:
+        print(f"  {name:<16} {one['cpu_s'][name]:>8.2f} "
+              f"{one['cpu_s'][name] / one['recipients'] * 1e6:>8.1f} {one['peak_mib'][name]:>9.1f}")
+    print(f"  {'all':<16} {one['cpu_total_s']:>8.2f} "
+          f"{one['cpu_total_s'] / one['recipients'] * 1e6:>8.1f}   cores busy: {one['busy']:.0%}")
+
+
+def bare(one):
+    print(f"\nbare {one['kind']}: {one['rate']:,}/s, {one['cpu_s']} CPU s")
+    for step in one["steps"]:
+        parts = ", ".join(f"{name} {cpu:.2f}" for name, cpu in step["cpu_s"].items())
+        print(f"  {step['step']:<17} wall {step['wall_s']:>7.3f} s   CPU s: {parts}")
+
+
+def sms(results):
+    for result in results:
+        by_rate = sorted(result["runs"], key=lambda one: one["rate_delivered"])
+        run(by_rate[len(by_rate) // 2])
+        bare(sorted(result["bare_runs"], key=lambda one: one["rate"])[len(by_rate) // 2])
+    print(f"\n{'':<14}{'bare/s':>10}{'accepted/s':>12}{'delivered/s':>13}{'of bare':>9}"
+          f"{'CPU us':>9}{'bare us':>9}")
+    for result in results:
+        print(f"{result['kind']:<14}{result['bare_rate']:>10,.0f}{result['rate_accepted']:>12,.0f}"
+              f"{result['rate_delivered']:>13,.0f}{result['share_of_bare']:>9.0%}"
+              f"{result['cpu_us_per_recipient']:>9.1f}{result['bare_cpu_us_per_recipient']:>9.1f}")
+
+
+def latency(results):
+    for one in results:
+        print(f"\nhigh-priority message during {one['campaigns']} {one['kind']} campaign(s) of "
+              f"{one['recipients']:,}: to the provider p50 {one['p50_ms']} ms, p99 {one['p99_ms']} "
+              f"ms, most {one['max_ms']} ms; to our answer p50 {one['answered_p50_ms']} ms, "
+              f"p99 {one['answered_p99_ms']} ms ({one['samples']} messages)")
+
+
+def idle(result):
+    print(f"\nidle, over {result['seconds']} s")
+    print(f"  {'program':<16} {'':<10} {'RSS MiB':>8} {'PSS MiB':>8} {'CPU ms':>8} {'% core':>7}")
+    for one in result["processes"]:
+        print(f"  {one['program']:<16} {one['role']:<10} {one['rss_mib']:>8} {one['pss_mib']:>8} "
+              f"{one['cpu_ms']:>8} {one['cpu_percent']:>7.3f}")
+
+
+def million(runs, results):
+    for one in runs:
+        run(one)
+        small = next((result for result in results or [] if result["kind"] == one["kind"]), None)
+        if small:
+            print(f"  {one['rate_delivered'] / small['rate_delivered']:.0%} of the rate with "
+                  f"{small['recipients']:,}")
+
+
+def _sms_aims(result):
+    for one in result.get("sms", []):
+        yield (f"{one['kind']}: {one['share_of_bare']:.0%} of the bare rate",
+               one["share_of_bare"] >= SHARE)
+
+
+def _million_aims(result):
+    for one in result.get("million", []):
+        name, peak = max(((name, peak) for name, peak in one["peak_mib"].items()
+                          if name not in SERVERS), key=lambda pair: pair[1])
+        yield (f"{one['kind']} {one['recipients']:,}: largest process {name}, {peak} MiB",
+               peak <= MEMORY_MIB)
+        small = next((small for small in result.get("sms", []) if small["kind"] == one["kind"]),
+                     None)
+        if small:
+            ratio = one["rate_delivered"] / small["rate_delivered"]
+            yield (f"{one['kind']} {one['recipients']:,}: {ratio:.0%} of the smaller run's rate",
+                   ratio >= MILLION_RATIO)
+
+
+def _idle_aims(result):
+    stages = [one for one in result.get("idle", {}).get("processes", [])
+              if one["program"] != "ingress"]
+    if stages:
+        largest = max(stages, key=lambda one: one["rss_mib"])
+        busiest = max(stages, key=lambda one: one["cpu_percent"])
+        yield (f"idle: largest stage process {largest['program']}, RSS {largest['rss_mib']} MiB",
+               largest["rss_mib"] < IDLE_MIB)
+        yield (f"idle: busiest stage process {busiest['program']}, {busiest['cpu_percent']} %",
+               busiest["cpu_percent"] <= IDLE_PERCENT)
+
+
+def _latency_aims(result):
+    for one in result.get("latency", []):
+        yield (f"high priority during {one['kind']}: p99 {one['p99_ms']} ms",
+               one["p99_ms"] < P99_MS)
+
+
+def aims(result):
+    """Prints each aim with what became of it; the missed ones."""
+    found = [pair for aim in (_sms_aims, _latency_aims, _million_aims, _idle_aims)
+             for pair in aim(result)]
+    if found:
+        print()
+    for text, met in found:
+        print(f"{'met   ' if met else 'MISSED'}  {text}")
+    return [text for text, met in found if not met]

@@ -1,0 +1,70 @@
+"""Campaigns of many recipients: how fast, at what cost, compared with the bare rate."""
+
+import statistics
+import time
+
+import bare
+import campaigns
+from machine import CORES
+
+WARM_UP = 5000
+
+
+def run_one(stack, kind, count, number):
+    """One campaign from its upload to its last report stored."""
+    path = stack.dir / f"{kind}-{count}.csv"
+    campaigns.write_csv(path, kind, count)
+    stack.simulator.reset()
+    stack.psql("CHECKPOINT")
+    stack.groups.forget_peaks()
+    before = stack.groups.cpu()
+    row, begun, answered = campaigns.upload(stack, kind, number, path)
+    seen = campaigns.await_delivered(stack, row, count)
+    after = stack.groups.cpu()
+    peaks = stack.groups.peaks()
+    campaigns.await_completed(stack, row)
+    accepted = stack.simulator.stats()["last_accept_ms"] / 1000
+    marks = campaigns.finish_times(stack, row)
+    stack.verify()
+    cpu = {name: round(after[name] - before[name], 2) for name in after}
+    return {
+        "kind": kind, "recipients": count, "answered_s": round(answered - begun, 3),
+        "marks_s": {name: round(at - begun, 3) for name, at in marks.items()},
+        "accepted_s": round(accepted - begun, 3), "delivered_s": round(seen - begun, 3),
+        "rate_accepted": round(count / (accepted - begun)),
+        "rate_delivered": round(count / (seen - begun)),
+        "cpu_s": cpu, "cpu_total_s": round(sum(cpu.values()), 2),
+        "busy": round(sum(cpu.values()) / (seen - begun) / CORES, 2),
+        "peak_mib": {name: round(peak, 1) for name, peak in peaks.items()},
+    }
+
+
+def warm_up(stack):
+    """Connections opened, statements prepared, tables with statistics, as after some use."""
+    for number, kind in enumerate(campaigns.TEXTS):
+        run_one(stack, kind, WARM_UP, f"warm {number}")
+
+
+def median(runs, key):
+    return statistics.median(run[key] for run in runs)
+
+
+def sms(stack, kinds, count, repeat):
+    """Campaigns and bare runs by turns; the medians, and all runs."""
+    results = []
+    for kind in kinds:
+        runs, bares = [], []
+        for number in range(repeat):
+            bares.append(bare.measure(stack, kind, count))
+            time.sleep(stack.options.pause_s)
+            runs.append(run_one(stack, kind, count, number))
+        bare_rate = median(bares, "rate")
+        results.append({
+            "kind": kind, "recipients": count, "runs": runs, "bare_runs": bares,
+            "bare_rate": bare_rate, "rate_accepted": median(runs, "rate_accepted"),
+            "rate_delivered": median(runs, "rate_delivered"),
+            "share_of_bare": round(median(runs, "rate_delivered") / bare_rate, 3),
+            "cpu_us_per_recipient": round(median(runs, "cpu_total_s") / count * 1e6, 1),
+            "bare_cpu_us_per_recipient": round(median(bares, "cpu_s") / count * 1e6, 1),
+        })
+    return results

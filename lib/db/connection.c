@@ -142,6 +142,15 @@ bool pg_link_next(struct db *db, int64_t deadline_ms, PGresult **out_result, str
     return true;
 }
 
+/*
+ * jit: what is compiled for a statement costs more than any statement of ours takes.
+ * By key: a prepared statement's plan may be made while its table is empty or just filled, when
+ * scanning it looks cheap, and is then kept. With scans and the joins that need them priced out,
+ * the plan is the index whatever the statistics say.
+ */
+#define OPTIONS_ALWAYS "-c client_min_messages=warning -c jit=off"
+#define OPTIONS_BY_KEY " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+
 #define SETTINGS_MAX 64
 
 struct settings {
@@ -196,8 +205,8 @@ static bool connect_with(struct db *db, const PQconninfoOption *given, struct er
     struct settings settings = { .count = 0 };
     struct str options = { 0 };
 
-    str_printf(&options, "-c statement_timeout=%lld -c client_min_messages=warning",
-               (long long)db->timeout_ms);
+    str_printf(&options, OPTIONS_ALWAYS "%s -c statement_timeout=%lld",
+               db->by_key ? OPTIONS_BY_KEY : "", (long long)db->timeout_ms);
     add_defaults(&settings);
     for (; given->keyword != NULL; given++) {
         if (given->val == NULL) {
@@ -244,7 +253,8 @@ bool db_reconnect(struct db *db, struct err *err)
     return ok;
 }
 
-bool db_open(const char *url, const char *name, struct db **out_db, struct err *err)
+static bool open_as(const char *url, const char *name, bool by_key, struct db **out_db,
+                    struct err *err)
 {
     struct db *db = calloc(1, sizeof(*db));
 
@@ -253,6 +263,7 @@ bool db_open(const char *url, const char *name, struct db **out_db, struct err *
     }
     db->url = copy_text(url);
     db->name = copy_text(name);
+    db->by_key = by_key;
     db->timeout_ms = TIMEOUT_MS;
     if (!db_reconnect(db, err)) {
         db_close(db);
@@ -260,6 +271,16 @@ bool db_open(const char *url, const char *name, struct db **out_db, struct err *
     }
     *out_db = db;
     return true;
+}
+
+bool db_open(const char *url, const char *name, struct db **out_db, struct err *err)
+{
+    return open_as(url, name, false, out_db, err);
+}
+
+bool db_open_by_key(const char *url, const char *name, struct db **out_db, struct err *err)
+{
+    return open_as(url, name, true, out_db, err);
 }
 
 void db_close(struct db *db)

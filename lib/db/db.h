@@ -121,6 +121,13 @@ static inline struct db_value db_times(const int64_t *v, size_t n)
 
 /* Opens a connection; name shows in pg_stat_activity. Waits at most 5 s. The url is copied. */
 bool db_open(const char *url, const char *name, struct db **out_db, struct err *err);
+
+/*
+ * The same for programs whose statements all find their rows by key: indexes are used whatever the
+ * planner knows of the tables' sizes.
+ */
+bool db_open_by_key(const char *url, const char *name, struct db **out_db, struct err *err);
+
 void db_close(struct db *db); /* accepts NULL */
 bool db_is_down(const struct db *db);
 bool db_reconnect(struct db *db, struct err *err);

@@ -61,6 +61,7 @@ struct db {
     char *url;
     char *name;
     int64_t timeout_ms;
+    bool by_key; /* see db_open_by_key() */
     char constraint[NAME_BYTES];
 
     struct prepared **prepared; /* hash by address, open addressing */

@@ -148,7 +148,7 @@ static bool mark_started(struct stage *stage)
 
 bool stage_open(struct stage *stage, const char *name, struct err *err)
 {
-    return db_open(stage->settings->database_url, name, &stage->db, err) &&
+    return db_open_by_key(stage->settings->database_url, name, &stage->db, err) &&
            db_set_timeout(stage->db, stage->def->deadline_ms, err) &&
            (!stage->def->uses_http || http_create(&(struct http_conf){ 0 }, &stage->http, err)) &&
            call_start(stage, err) && mark_started(stage);

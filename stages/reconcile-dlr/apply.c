@@ -17,6 +17,7 @@
 enum { STATE_SENT = 3, STATE_DELIVERED = 4, STATE_FAILED = 5, STATE_EXPIRED = 6 };
 
 #define MSISDN_MAX 999999999999999 /* E.164: 15 digits */
+#define LOOK_AHEAD_MS (60 * 1000)  /* clocks of several machines differ */
 #define LOOK_BACK_MS                                                                               \
     (35LL * 24 * 3600 * 1000) /* a report older than its campaign by this is a stranger */
 
@@ -110,17 +111,21 @@ static struct columns *lay_out(struct report *reports, size_t count, struct aren
     return columns;
 }
 
-/* $8 is the state the recipient must have, $9 the reason it must have or NULL. */
+/*
+ * $8 is the state the recipient must have, $9 the reason it must have or NULL. The bounds keep the
+ * partitions of other times out of it.
+ */
 static const struct db_statement update_recipients = {
     "apply_update_recipients",
     "UPDATE recipients r"
     "   SET state = u.state, network = nullif(u.network, 0), final_at = u.at, reason = u.reason"
     "  FROM unnest($1::bigint[], $2::text[], $3::smallint[], $4::int[], $5::timestamptz[],"
     "              $6::text[]) WITH ORDINALITY AS u(msisdn, id, state, network, at, reason, i)"
-    " WHERE r.msisdn = u.msisdn AND r.campaign_id >= $7 AND r.provider_id = u.id"
-    "   AND r.state = $8 AND ($9::text IS NULL OR (r.reason = $9 AND u.state = 4))"
+    " WHERE r.msisdn = u.msisdn AND r.campaign_id >= $7 AND r.campaign_id < $10"
+    "   AND r.provider_id = u.id AND r.state = $8 AND ($9::text IS NULL OR (r.reason = $9 AND "
+    "u.state = 4))"
     " RETURNING u.i, r.campaign_id, r.batch, r.state",
-    9
+    10
 };
 
 static bool update(struct db *db, const struct columns *columns, int16_t from, const char *reason,
@@ -128,13 +133,14 @@ static bool update(struct db *db, const struct columns *columns, int16_t from, c
 {
     size_t n = columns->count;
 
-    return db_query(db, &update_recipients,
-                    (struct db_value[]){
-                        db_int8s(columns->msisdns, n), db_texts(columns->ids, n),
-                        db_int2s(columns->states, n), db_int4s(columns->networks, n),
-                        db_times(columns->times, n), db_texts(columns->reasons, n),
-                        db_int8(id_floor(now_ms - LOOK_BACK_MS)), db_int2(from), db_text(reason) },
-                    out_rows, err);
+    return db_query(
+        db, &update_recipients,
+        (struct db_value[]){ db_int8s(columns->msisdns, n), db_texts(columns->ids, n),
+                             db_int2s(columns->states, n), db_int4s(columns->networks, n),
+                             db_times(columns->times, n), db_texts(columns->reasons, n),
+                             db_int8(id_floor(now_ms - LOOK_BACK_MS)), db_int2(from),
+                             db_text(reason), db_int8(id_floor(now_ms + LOOK_AHEAD_MS)) },
+        out_rows, err);
 }
 
 /* Counts per batch, sorted by batch. */

@@ -182,7 +182,6 @@ static void end_cell(struct text_csv *csv)
                        csv->width > 0 ? "more cells than in the first row"
                                       : "more than 64 columns");
         }
-        csv->text_len = csv->cell_text;
         return;
     }
     csv->cells[csv->count] = csv->text + csv->cell_text;
@@ -247,7 +246,7 @@ static void step_cell_start(struct text_csv *csv)
 {
     char c = csv->buffer[csv->pos];
 
-    if (csv->pos == csv->start && is_newline(c)) { /* a blank line */
+    if (csv->pos == csv->start && is_newline(c)) { /* a blank line, or half of CR LF */
         pass_newline(csv);
         begin_row(csv);
     } else if (c == '"') {
@@ -355,11 +354,6 @@ static void scan(struct text_csv *csv)
     while (csv->pos < csv->end && !csv->stopped) {
         size_t limit = csv->end;
 
-        if (csv->after_cr && csv->pos == csv->start && csv->buffer[csv->pos] == '\n') {
-            pass_newline(csv);
-            csv->start = csv->pos;
-            continue;
-        }
         if (limit - csv->start > TEXT_CSV_ROW_BYTES_MAX + 1) {
             limit = csv->start + TEXT_CSV_ROW_BYTES_MAX + 1; /* a newline may follow the last */
         }

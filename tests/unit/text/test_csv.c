@@ -242,6 +242,42 @@ static void knows_its_lines(void **state)
              "2:[a][b]\n3:[x\r\ny\nz\rw][1]\n8:[3][4]\n9:[5][6]\n!10 csv_unterminated_quote\n"
              "11:[9][10]\n",
              true);
+    expect_n("a\r\r\n\n\rb\r", 8, "1:[a]\n5:[b]\n", true);
+}
+
+/* Rows lie across every edge of the buffer, in every state. */
+static void reads_files_larger_than_its_buffer(void **state)
+{
+    struct str input = { 0 };
+    struct str expected = { 0 };
+
+    (void)state;
+    str_puts(&input, "phone,name,text\n");
+    str_puts(&expected, "1:[phone][name][text]\n");
+    for (int i = 0, line = 2; i < 20000; i++, line++) {
+        switch (i % 4) {
+        case 0:
+            str_printf(&input, "07%08d,Wanjiku %d,plain text\n", i, i);
+            str_printf(&expected, "%d:[07%08d][Wanjiku %d][plain text]\n", line, i, i);
+            break;
+        case 1:
+            str_printf(&input, "\"07%08d\",\"K, \"\"%d\"\"\",\"two\nlines\"\n", i, i);
+            str_printf(&expected, "%d:[07%08d][K, \"%d\"][two\nlines]\n", line++, i, i);
+            break;
+        case 2:
+            str_printf(&input, "07%08d,\"never closed %d,%0*d\n", i, i, i % 300, i);
+            str_printf(&expected, "!%d csv_bad_quotes\n", line);
+            break;
+        default:
+            str_printf(&input, "07%08d,\"%0*d\"\n", i, 1 + i % 900, 7);
+            str_printf(&expected, "%d:[07%08d][%0*d][]\n", line, i, 1 + i % 900, 7);
+            break;
+        }
+    }
+    assert_true(input.len > 10 * TEXT_CSV_ROW_BYTES_MAX);
+    expect_n(input.bytes, input.len, expected.bytes, true);
+    str_free(&input);
+    str_free(&expected);
 }
 
 static void refuses_utf16_once(void **state)
@@ -357,6 +393,7 @@ int main(void)
         cmocka_unit_test(reports_and_goes_on),
         cmocka_unit_test(bounds_rows),
         cmocka_unit_test(knows_its_lines),
+        cmocka_unit_test(reads_files_larger_than_its_buffer),
         cmocka_unit_test(refuses_utf16_once),
         cmocka_unit_test(stops_when_told),
         cmocka_unit_test(tells_the_delimiter),

@@ -82,7 +82,8 @@ static void understands_what_people_write(void **state)
     for (size_t i = 0; i < sizeof(kenyan) / sizeof(kenyan[0]); i++) {
         expect(kenyan[i], "KE", "+254712345678");
     }
-    expect("0110123456", "KE", "+254110123456"); /* the newer prefixes */
+    expect("07.12.34.56.00", "KE", "+254712345600"); /* pairs, not a fraction */
+    expect("0110123456", "KE", "+254110123456");     /* the newer prefixes */
     expect("0100123456", "KE", "+254100123456");
     expect("0119123456", "KE", "+254119123456");
 }

@@ -63,6 +63,7 @@ struct stage_def {
     const char *workers_env;          /* setting with the number of workers, or NULL */
     const char *workers_fallback;     /* its default; NULL means "1" */
     long prefetch;                    /* messages fetched ahead per lane; 0 means 4 */
+    bool shares_lanes;                /* keep no worker for the high lane alone */
     bool uses_http;                   /* stage_http() is wanted */
 
     /* Called once before the first message, e.g. to read routes. Optional. */

@@ -219,7 +219,7 @@ int worker_run(struct stage *stage, const struct options *options, long index, l
 {
     struct worker worker = { .stage = stage, .options = options, .index = index };
     const bool both = options->lane[0] == 'b';
-    const bool only_high = both && workers > 1 && index == 0;
+    const bool only_high = both && workers > 1 && index == 0 && !stage->def->shares_lanes;
     char number[8];
 
     snprintf(number, sizeof number, "%ld", index);

@@ -198,6 +198,7 @@ static const struct stage_def reconcile_dlr_stage = {
     .deadline_ms = 10000,
     .workers_env = "RECONCILE_WORKER_CONCURRENCY",
     .workers_fallback = "2",
+    .shares_lanes = true, /* reports have no lane of their own */
     .handle = handle,
     .tick = tick,
 };

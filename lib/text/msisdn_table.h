@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The numbers are those of enum Class in generate/plan.h. */
+/* The numbers are those of enum Class in generate/plan.hh. */
 enum msisdn_verdict {
     MSISDN_INVALID = 0,
     MSISDN_MOBILE = 1, /* also where fixed and mobile cannot be told apart */

@@ -5,7 +5,7 @@
  * step, and the resulting states are interned bottom-up. The syntax is what the metadata uses:
  * literals, classes, \d, groups, |, ? and {n,m}.
  */
-#include "automaton.h"
+#include "automaton.hh"
 
 #include <cctype>
 #include <functional>

@@ -10,7 +10,7 @@
 #include <exception>
 #include <iostream>
 
-#include "automaton.h"
+#include "automaton.hh"
 
 int main()
 {

@@ -1,7 +1,7 @@
 /*
  * plan - reads msisdn_rules.txt
  */
-#include "plan.h"
+#include "plan.hh"
 
 #include <cstring>
 #include <sstream>

@@ -25,7 +25,7 @@
 #include <regex>
 #include <sstream>
 
-#include "text/generate/automaton.h"
+#include "text/generate/automaton.hh"
 
 extern "C" {
 #include "text/msisdn.h"

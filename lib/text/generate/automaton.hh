@@ -19,7 +19,7 @@
 #include <string>
 #include <vector>
 
-#include "plan.h"
+#include "plan.hh"
 
 class Automaton
 {

@@ -140,7 +140,7 @@ static bool go_through(struct ctl *ctl, struct broker_consumer *consumer, enum a
         }
         broker_delivery_free(&message);
     }
-    if (ok && !broker_consumer_is_up(consumer)) {
+    if (ok && seen < depth && !broker_consumer_is_up(consumer)) {
         ok = err_temporary(err, "broker_away", "%s", broker_consumer_trouble(consumer));
     }
     if (ok) {

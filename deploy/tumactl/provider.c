@@ -95,7 +95,7 @@ static bool test_sms(struct ctl *ctl, struct err *err)
         !ctl_account(ctl, &account, err) ||
         !send_one(ctl, &account, ctl->arguments[0], text ? text : "Test message from Tuma.",
                   ctl_option(ctl, "sender"), &campaign, err) ||
-        !watch(ctl, campaign, seconds * 1000, err)) {
+        !watch(ctl, campaign, NULL, seconds * 1000, err)) {
         return false;
     }
     return print_outcome(ctl, campaign, err);

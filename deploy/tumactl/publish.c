@@ -27,8 +27,9 @@ static bool connect_publisher(struct ctl *ctl, struct err *err)
 {
     struct broker_conf *conf = arena_alloc(ctl->arena, sizeof *conf);
 
-    return ctl->publisher != NULL ||
-           (ctl_amqp(ctl, conf, err) && broker_publisher_create(conf, &ctl->publisher, err));
+    /* Asked first: a person is told at once that the broker is away, a publisher would wait. */
+    return ctl->publisher != NULL || (ctl_amqp(ctl, conf, err) && broker_check(conf, err) &&
+                                      broker_publisher_create(conf, &ctl->publisher, err));
 }
 
 /* Publishes and waits once. *out_outcome unless the broker is away. */

@@ -15,10 +15,11 @@ static const struct db_statement rejects_by_reason = {
     " GROUP BY reason ORDER BY count(*) DESC, reason",
     1,
 };
+/* The provider spells some of its words in two ways. */
 static const struct db_statement failures_by_reason = {
     "report_failures",
-    "SELECT coalesce(reason, 'unknown'), count(*) FROM recipients"
-    " WHERE campaign_id = $1 AND state = 5 GROUP BY 1 ORDER BY 2 DESC, 1",
+    "SELECT min(coalesce(reason, 'unknown')), count(*) FROM recipients"
+    " WHERE campaign_id = $1 AND state = 5 GROUP BY lower(reason) ORDER BY 2 DESC, 1",
     1,
 };
 static const struct db_statement doubts_by_reason = {

@@ -388,7 +388,7 @@ static bool send_campaign(struct ctl *ctl, struct err *err)
     id_format("cmp", id, id_text);
     printf("%s\n", id_text);
     fflush(stdout);
-    return !ctl_option(ctl, "watch") || watch(ctl, id, 0, err);
+    return !ctl_option(ctl, "watch") || watch(ctl, id, NULL, 0, err);
 }
 
 const struct command campaign_send_command = {

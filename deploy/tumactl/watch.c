@@ -106,7 +106,19 @@ static void show(const struct str *line, bool on_terminal, struct str *last)
     str_append(last, line->bytes, line->len);
 }
 
-static bool follow(struct ctl *ctl, int64_t campaign, int64_t deadline_ms, bool on_terminal,
+/* What ends the watch. */
+struct goal {
+    const char *until;
+    int64_t deadline_ms; /* 0: none */
+};
+
+static bool is_reached(const struct goal *goal, const struct campaign_view *view)
+{
+    return (goal->until && strcmp(view->status, goal->until) == 0) ||
+           campaign_status_is_final(view->status);
+}
+
+static bool follow(struct ctl *ctl, int64_t campaign, const struct goal *goal, bool on_terminal,
                    struct campaign_view *view, struct err *err)
 {
     struct str line = { 0 };
@@ -124,10 +136,10 @@ static bool follow(struct ctl *ctl, int64_t campaign, int64_t deadline_ms, bool 
         }
         draw(ctl, view, on_terminal, &line);
         show(&line, on_terminal, &last);
-        if (campaign_status_is_final(view->status)) {
+        if (is_reached(goal, view)) {
             break;
         }
-        if (deadline_ms && clock_mono_ms() >= deadline_ms) {
+        if (goal->deadline_ms && clock_mono_ms() >= goal->deadline_ms) {
             ok = err_temporary(err, "timeout", "the campaign is still %s", view->status);
             break;
         }
@@ -141,17 +153,18 @@ static bool follow(struct ctl *ctl, int64_t campaign, int64_t deadline_ms, bool 
     return ok;
 }
 
-bool watch(struct ctl *ctl, int64_t campaign, int64_t timeout_ms, struct err *err)
+bool watch(struct ctl *ctl, int64_t campaign, const char *until, int64_t timeout_ms,
+           struct err *err)
 {
+    const struct goal goal = { until, timeout_ms ? clock_mono_ms() + timeout_ms : 0 };
     struct campaign_view view = { 0 };
     struct db *db;
 
     if (!ctl_db(ctl, &db, err) ||
-        !follow(ctl, campaign, timeout_ms ? clock_mono_ms() + timeout_ms : 0,
-                isatty(STDOUT_FILENO) == 1, &view, err)) {
+        !follow(ctl, campaign, &goal, isatty(STDOUT_FILENO) == 1, &view, err)) {
         return false;
     }
-    return strcmp(view.status, "completed") == 0 ||
+    return (until && strcmp(view.status, until) == 0) || strcmp(view.status, "completed") == 0 ||
            err_permanent(err, "not_completed", "the campaign is %s%s%s", view.status,
                          *view.detail ? ": " : "", view.detail);
 }
@@ -163,7 +176,7 @@ static bool watch_campaign(struct ctl *ctl, struct err *err)
 
     return ctl_option_int(ctl, "timeout", 1, 864000, 0, &seconds, err) &&
            ctl_campaign(ctl, ctl->arguments[0], &view, err) &&
-           watch(ctl, view.id, seconds * 1000, err);
+           watch(ctl, view.id, ctl_option(ctl, "until"), seconds * 1000, err);
 }
 
 const struct command campaign_watch_command = {
@@ -174,6 +187,7 @@ const struct command campaign_watch_command = {
     .summary = "Follow a campaign until it is done",
     .options =
         (const struct option_def[]){
+            { OPTION_TEXT, "until", "STATUS", "or until it is quoted, sending, sent, …" },
             { OPTION_TEXT, "timeout", "SECONDS", "give up after that long" },
             { OPTION_END, NULL, NULL, NULL },
         },

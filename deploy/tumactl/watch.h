@@ -6,8 +6,12 @@
 
 #include "ctl.h"
 
-/* Draws a bar on a terminal, else prints a line whenever something changed, at most one a second.
- * True when the campaign completed; timeout_ms 0 waits for as long as it takes. */
-bool watch(struct ctl *ctl, int64_t campaign, int64_t timeout_ms, struct err *err);
+/*
+ * Draws a bar on a terminal, else prints a line whenever something changed, at most one a second.
+ * True when the campaign has the status `until` (NULL: none) or completed; timeout_ms 0 waits for
+ * as long as it takes.
+ */
+bool watch(struct ctl *ctl, int64_t campaign, const char *until, int64_t timeout_ms,
+           struct err *err);
 
 #endif

@@ -1,0 +1,446 @@
+"""Every command of tumactl: what it does, says and refuses."""
+
+import json
+import os
+import subprocess
+
+from chain import Campaign, check, expect, wait_for
+
+USAGE, WRONG_SETTINGS, FAILED = 64, 78, 1
+
+
+def ctl(chain, *words, status=0, cwd=None, **environment):
+    """Standard output and error of a command that must end with this status."""
+    changed = {**chain.environment(), **environment}
+    done = subprocess.run(
+        [chain.build / "deploy/tumactl", *map(str, words)], cwd=cwd, text=True, timeout=120,
+        env={name: value for name, value in changed.items() if value is not None},
+        stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    expect(done.returncode, status, "tumactl %s: %s%s" % (words, done.stdout, done.stderr))
+    return done.stdout, done.stderr
+
+
+def refuses(chain, status, says, *words, **environment):
+    """It fails with this status and one line on standard error."""
+    out, err = ctl(chain, *words, status=status, **environment)
+    expect(len(err.splitlines()), 1, "lines of %r" % err)
+    check(err.startswith("tumactl: "), "%r begins with the program's name" % err)
+    check(says in err, "%r says %r" % (err, says))
+    return out
+
+
+def csv(chain, text, name="contacts.csv"):
+    path = chain.dir / name
+    path.write_text(text)
+    return path
+
+
+def contacts(chain, count):
+    phones = chain.phones(count)
+    return phones, csv(chain, "phone,name\n" + "".join("%s,N%d\n" % (phone, i)
+                                                       for i, phone in enumerate(phones)))
+
+
+def send(chain, account, template, path, *words):
+    out, _ = ctl(chain, "campaign", "send", "--account", account.slug, "--title", "Test",
+                 "--template", template, "--csv", path, *words)
+    return Campaign(chain, out.splitlines()[0])
+
+
+# ---- the command line ----
+
+
+def test_help_lists_every_command_and_each_has_its_own(chain):
+    out, _ = ctl(chain, "help")
+    commands = [line[2:30].rstrip() for line in out.splitlines() if line.startswith("  ")]
+    check(len(commands) >= 30, commands)
+    for command in commands:
+        words = [word for word in command.split() if word.islower()]
+        text, _ = ctl(chain, "help", *words)
+        check(text.startswith("usage: tumactl " + " ".join(words)), text)
+        expect(ctl(chain, *words, "--help")[0], text, "--help of " + command)
+    group, _ = ctl(chain, "help", "campaign")
+    check("campaign send" in group and "tokens add" not in group, group)
+    check(ctl(chain, "--version")[0].startswith("tumactl "), "version")
+
+
+def test_wrong_usage_is_told_in_one_line_with_status_64(chain):
+    for says, words in [
+            ("no command 'bla'", ["bla"]),
+            ("no command 'tokens'", ["tokens"]),
+            ("no command 'tokens steal'", ["tokens", "steal"]),
+            ("no command 'bla'", ["help", "bla"]),
+            ("has no option --foo", ["tokens", "add", "--foo", "1"]),
+            ("needs a value", ["tokens", "add", "--tokens"]),
+            ("given twice", ["tokens", "check", "--account", "a", "--account=b"]),
+            ("takes no value", ["campaign", "send", "--hold=1"]),
+            ("needs --tokens", ["tokens", "add", "--account", "a"]),
+            ("needs CAMPAIGN", ["campaign", "show"]),
+            ("does not take 'b'", ["campaign", "show", "a", "b"]),
+            ("not a whole number", ["tokens", "add", "--tokens", "1.5"]),
+            ("not a whole number", ["tokens", "add", "--tokens", "0"]),
+            ("is no time", ["tokens", "add", "--tokens", "1", "--expires", "tomorrow"]),
+            ("in the past", ["tokens", "add", "--tokens", "1", "--expires",
+                             "2020-01-01T00:00:00Z"]),
+            ("no e-mail address", ["tokens", "check", "--user", "acme"]),
+            ("not both", ["tokens", "check", "--user", "a@b", "--account", "acme"]),
+            ("no campaign's id", ["campaign", "show", "12"]),
+            ("no stage 'bla'", ["parked", "show", "bla"]),
+            ("needs --id", ["parked", "drop", "send-sms"]),
+            ("--slug", ["account", "create", "--slug", "Ac me", "--name", "x", "--email", "a@b"]),
+            ("--email", ["account", "create", "--slug", "x", "--name", "x", "--email", "ab"]),
+            ("--country", ["account", "create", "--slug", "x", "--name", "x", "--email", "a@b",
+                           "--country", "XX"]),
+            ("sender ID", ["account", "create", "--slug", "x", "--name", "x", "--email", "a@b",
+                           "--sender", "A" * 16]),
+            ("none of read", ["key", "create", "--scopes", "read,write"]),
+            ("twice", ["key", "create", "--scopes", "read,read"]),
+            ("--template", ["campaign", "send", "--title", "x", "--csv", "x"]),
+            ("--title", ["campaign", "send", "--title", "", "--template", "x", "--csv", "x"]),
+            ("not one of high, normal", ["campaign", "send", "--title", "x", "--template", "x",
+                                         "--csv", "x", "--priority", "low"]),
+    ]:
+        refuses(chain, USAGE, says, *words)
+    _, err = ctl(chain, status=USAGE)
+    check("usage: tumactl" in err, err)
+
+
+def test_settings_and_servers_that_are_not_there_are_named(chain):
+    refuses(chain, WRONG_SETTINGS, "DATABASE_URL", "account", "list", DATABASE_URL=None, cwd="/")
+    refuses(chain, WRONG_SETTINGS, "AMQP_URL", "queues", AMQP_URL=None, cwd="/")
+    refuses(chain, WRONG_SETTINGS, "AT_API_KEY", "at-balance", AT_API_KEY=None)
+    refuses(chain, FAILED, "refused", "account", "list",
+            DATABASE_URL="postgresql://tuma@127.0.0.1:1/tuma")
+    refuses(chain, FAILED, "", "queues", AMQP_URL="amqp://guest:guest@127.0.0.1:1/")
+    refuses(chain, FAILED, "", "at-balance", AT_SMS_URL="http://127.0.0.1:1/version1")
+
+
+def test_the_quickstart_s_settings_are_found_below_the_current_folder(chain):
+    (chain.dir / ".tuma").mkdir()
+    (chain.dir / ".tuma/env").write_text(
+        "# settings\nDATABASE_URL=%s\nAMQP_PREFIX=from-file\n" % chain.servers["DATABASE_URL"])
+    ctl(chain, "account", "list", cwd=chain.dir, DATABASE_URL=None)
+    out, _ = ctl(chain, "topology", cwd=chain.dir, DATABASE_URL=None, AMQP_PREFIX=None)
+    check("from-file.campaigns" in out, "the prefix of the file")
+    out, _ = ctl(chain, "topology", cwd=chain.dir, DATABASE_URL=None, AMQP_PREFIX="mine")
+    check("mine.campaigns" in out, "the environment is stronger")
+
+
+# ---- accounts, keys, tokens ----
+
+
+def test_accounts_are_created_once(chain):
+    words = ["account", "create", "--slug", "twice", "--name", "Twice Ltd", "--email", "t@wi.ce",
+             "--sender", "TWICE", "--sender", "OTHER"]
+    check("created" in ctl(chain, *words)[0], "created")
+    check("was there already" in ctl(chain, *words)[0], "again")
+    refuses(chain, FAILED, "is the account of t@wi.ce", "account", "create", "--slug", "twice",
+            "--name", "x", "--email", "x@x")
+    refuses(chain, FAILED, "another account", "account", "create", "--slug", "thrice", "--name",
+            "x", "--email", "t@wi.ce")
+    check("added" in ctl(chain, "sender", "add", "THIRD", "--account", "twice")[0], "sender")
+    check("already" in ctl(chain, "sender", "add", "THIRD", "--account", "twice")[0], "sender")
+    refuses(chain, FAILED, "no account 'nobody'", "sender", "add", "X", "--account", "nobody")
+    expect([row["sender"] for row in chain.sql(
+        "SELECT sender FROM sender_ids s JOIN accounts a ON a.id = s.account_id"
+        " WHERE slug = 'twice' ORDER BY 1")], ["OTHER", "THIRD", "TWICE"], "senders")
+    check("twice" in ctl(chain, "account", "list")[0], "listed")
+
+
+def test_a_partner_s_login_is_made_or_told(chain):
+    words = ["account", "create", "--slug", "part", "--name", "P", "--email", "p@x", "--amqp"]
+    out, _ = ctl(chain, *words, RABBITMQCTL=None)
+    check("rabbitmqctl set_permissions -p '/' part '^$' '^tuma\\.in\\.part$'" in out, out)
+    out, _ = ctl(chain, *words)
+    check("amqp user part, password " in out, out)
+    check("was there already" in ctl(chain, *words)[0], "again")
+    check("^tuma\\.events\\.part$" in chain.rabbitmqctl("list_user_permissions", "part"), "rights")
+    refuses(chain, FAILED, "", "account", "create", "--slug", "part2", "--name", "P", "--email",
+            "p2@x", "--amqp", AMQP_URL="amqp://guest:guest@127.0.0.1:1/")
+
+
+def test_a_key_works_until_it_is_revoked(chain):
+    acme = chain.account()
+    out, _ = ctl(chain, "key", "create", "--account", acme.slug, "--scopes", "read",
+                 "--expires", "+1h", "--name", "console")
+    key = out.strip()
+    check(key.startswith("tuma_") and len(key) == 45, key)
+    acme.key = key
+    expect(acme.ask("GET", "/api/tokens/balance/").status, 200, "the key")
+    expect(acme.ask("POST", "/api/messages/send/", {}).status, 403, "its scope")
+    expect(len(chain.sql("SELECT * FROM api_keys WHERE hash = sha256('%s')" % key)), 1, "stored")
+    listed, _ = ctl(chain, "key", "list", "--account", acme.slug)
+    check(key[:12] in listed and key not in listed and "console" in listed, listed)
+    ctl(chain, "key", "revoke", key)
+    check("revoked" in ctl(chain, "key", "list")[0], "listed as revoked")
+    wait_for("the ingress forgets it", 60, lambda: acme.ask("GET", "/api/tokens/balance/").status,
+             lambda status: status == 401)
+    refuses(chain, FAILED, "no key tuma_nothing", "key", "revoke", "tuma_nothing")
+
+
+def test_tokens_are_granted_once_by_reference(chain):
+    acme = chain.account(tokens=0)
+    email = acme.slug + "@customers.test"
+    for _ in range(2):
+        ctl(chain, "tokens", "add", "--user", email, "--tokens", "1000", "--reference", "TKN-A")
+    out, _ = ctl(chain, "tokens", "add", "--account", acme.slug, "--tokens", "5")
+    check(out.startswith("TKN-") and "1,005 available" in out, out)
+    out, _ = ctl(chain, "tokens", "check", "--user", email)
+    check("available    1,005" in out and "lot          TKN-A: 1,000 of 1,000" in out, out)
+    ctl(chain, "tokens", "add", "--account", acme.slug, "--tokens", "7", "--expires", "+1h")
+    chain.execute("UPDATE token_lots SET expires_at = now() - interval '1 second'"
+                  " WHERE expires_at IS NOT NULL")
+    ctl(chain, "tokens", "expire")  # reserve-tokens may have been quicker
+    check("nothing has expired" in ctl(chain, "tokens", "expire")[0], "expired once")
+    expect((acme.balance()["available"], acme.balance()["expired"]), (1005, 7), "balance")
+    refuses(chain, FAILED, "no account", "tokens", "check", "--user", "nobody@x")
+
+
+# ---- campaigns ----
+
+
+def test_a_file_is_sent_watched_and_reported(chain):
+    acme = chain.account(senders=["ACME"])
+    phones, path = contacts(chain, 2500)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write("12,short\n%s,again\n" % phones[0])
+    template = chain.dir / "message.txt"
+    template.write_text(chain.text() + ", {{name}}\n")
+    out, err = ctl(chain, "campaign", "send", "--account", acme.slug, "--title", "Big sale",
+                   "--template-file", template, "--csv", path, "--sender", "ACME", "--watch")
+    campaign = Campaign(chain, out.splitlines()[0])
+    check("2,502 rows submitted" in err, err)
+    check("completed 100% 2,500 delivered" in out.splitlines()[-1], out)
+    report, _ = ctl(chain, "campaign", "report", campaign.name)
+    figures = {" ".join(words[:-1]): words[-1] for words in map(str.split, report.splitlines())
+               if words}
+    for name, value in [("received", "2,502"), ("duplicate", "1"), ("too_short", "1"),
+                        ("planned", "2,500"), ("delivered", "2,500"), ("failed", "0"),
+                        ("in doubt", "0"), ("quoted", "2,500"), ("spent", "2,500")]:
+        expect(figures.get(name), value, "%s in %s" % (name, report))
+    for time in ("received and rendered", "tokens reserved", "paced and sent", "in all"):
+        check(time in figures, "%s in %s" % (time, report))
+    check("KES 2,000.00" in report, report)
+    shown, _ = ctl(chain, "campaign", "show", campaign.name)
+    check("Big sale" in shown and "delivered    2,500" in shown, shown)
+    listed, _ = ctl(chain, "campaign", "list", "--account", acme.slug, "--status", "completed",
+                    "--limit", "1")
+    check(campaign.name in listed, listed)
+
+
+def test_a_reference_is_sent_once_and_a_broken_off_send_goes_on(chain):
+    acme = chain.account()
+    _, path = contacts(chain, 1500)
+    text = chain.text()
+    words = ["campaign", "send", "--account", acme.slug, "--title", "T", "--template", text,
+             "--csv", path, "--reference", "once"]
+    _, err = ctl(chain, *words, status=FAILED, AMQP_URL="amqp://guest:guest@127.0.0.1:1/")
+    check("run this again with --reference once" in err, err)
+    first, _ = ctl(chain, *words)
+    campaign = Campaign(chain, first.strip())
+    expect(campaign.wait_for("completed")["delivered"], 1500, "delivered")
+    out, err = ctl(chain, *words)
+    check(out == first and "is completed" in err, out + err)
+
+
+def test_what_cannot_be_sent_leaves_nothing_behind(chain):
+    acme = chain.account(senders=["ACME"])
+    _, good = contacts(chain, 3)
+    before = chain.sql("SELECT count(*) AS n FROM campaigns")
+    base = ["campaign", "send", "--account", acme.slug, "--title", "T", "--template"]
+    refuses(chain, FAILED, "there are: phone, name", *base, "Hi {{nam}}", "--csv", good)
+    refuses(chain, FAILED, "use one of ACME", *base, "Hi", "--csv", good, "--sender", "OTHER")
+    refuses(chain, FAILED, "in the past", *base, "Hi", "--csv", good, "--schedule",
+            "2020-01-01T00:00:00Z")
+    refuses(chain, FAILED, "No such file", *base, "Hi", "--csv", "/nowhere.csv")
+    refuses(chain, FAILED, "has no rows", *base, "Hi", "--csv", csv(chain, "phone\n", "none.csv"))
+    refuses(chain, FAILED, "has no rows", *base, "Hi", "--csv", csv(chain, "", "empty.csv"))
+    refuses(chain, FAILED, "no phone column", *base, "Hi", "--csv",
+            csv(chain, "name\nA\n", "nameless.csv"))
+    bad = csv(chain, 'phone,name\n%s,A\n%s,B,C,D\n' % tuple(chain.phones(2)), "bad.csv")
+    _, err = ctl(chain, *base, "Hi", "--csv", bad, status=FAILED)
+    check("line 3" in err and "--skip-bad" in err, err)
+    expect(chain.sql("SELECT count(*) AS n FROM campaigns"), before, "campaigns")
+    campaign = send(chain, acme, chain.text(), bad, "--skip-bad")
+    expect(campaign.wait_for("completed")["planned"], 1, "planned")
+
+
+def test_a_held_campaign_is_launched_paused_resumed_and_cancelled(chain):
+    acme = chain.account()
+    _, path = contacts(chain, 30)
+    campaign = send(chain, acme, chain.text(), path, "--hold", "--priority", "high")
+    ctl(chain, "campaign", "watch", campaign.name, "--until", "quoted", "--timeout", "30")
+    expect(campaign.row()["segments"], 30, "quote")
+    refuses(chain, FAILED, "cannot pause a campaign that is quoted", "campaign", "pause",
+            campaign.name)
+    out, err = ctl(chain, "campaign", "watch", campaign.name, "--timeout", "1", status=FAILED)
+    check("still quoted" in err and "quoted" in out, out + err)
+    ctl(chain, "route", "hold", "sms", "--why", "test")
+    ctl(chain, "campaign", "launch", campaign.name)
+    campaign.wait_for("sending")
+    for verb, status in (("pause", "paused"), ("pause", "paused"), ("resume", "sending"),
+                         ("cancel", "cancelling")):
+        out, _ = ctl(chain, "campaign", verb, campaign.name)
+        expect(out.split(" is ")[1].strip(), status, verb)
+    ctl(chain, "route", "open", "sms")
+    _, err = ctl(chain, "campaign", "watch", campaign.name, "--timeout", "60", status=FAILED)
+    check("the campaign is cancelled" in err, err)
+    expect(campaign.row()["cancelled"] + campaign.row()["delivered"] + campaign.row()["sent"], 30,
+           "all accounted for")
+    refuses(chain, FAILED, "no campaign", "campaign", "pause", "cmp_0000000000001")
+
+
+def test_a_scheduled_campaign_waits(chain):
+    acme = chain.account()
+    _, path = contacts(chain, 3)
+    campaign = send(chain, acme, chain.text(), path, "--schedule", "+1h", "--expires", "+2h",
+                    "--reference", "later")
+    campaign.wait_for("scheduled")
+    check("later" in ctl(chain, "campaign", "show", campaign.name)[0], "reference")
+    ctl(chain, "campaign", "cancel", campaign.name)
+    campaign.wait_for("cancelled")
+
+
+# ---- the provider, queues, routes ----
+
+
+def test_the_provider_answers(chain):
+    check(ctl(chain, "at-balance")[0].startswith("KES "), "balance")
+    acme = chain.account()
+    phone = chain.phones(1)[0]
+    out, _ = ctl(chain, "test-sms", phone, "--account", acme.slug, "--text", chain.text())
+    check("delivered, provider id ATXid_" in out, out)
+    _, err = ctl(chain, "test-sms", "12", "--account", acme.slug, status=FAILED)
+    check("too_short" in err, err)
+    phone = chain.phones(1)[0]
+    chain.simulator.faults(force="%s:403" % phone[-5:])
+    _, err = ctl(chain, "test-sms", phone, "--account", acme.slug, "--text", chain.text(),
+                 status=FAILED)
+    check("not delivered" in err, err)
+    chain.simulator.faults(force="")
+
+
+def test_queues_show_who_works_where(chain):
+    out, _ = ctl(chain, "queues")
+    for queue in chain.queues():
+        check(queue in out, "%s in %s" % (queue, out))
+    check("nobody works here" not in out and "0 parked" in out, out)
+    chain["reserve-tokens"].stop()
+    out = wait_for("it is noticed", 10, lambda: ctl(chain, "queues")[0],
+                   lambda text: "nobody works here" in text)
+    expect([line.split()[0] for line in out.splitlines() if "nobody" in line],
+           ["tuma.reserve-tokens.high", "tuma.reserve-tokens.normal"], "idle queues")
+    chain["reserve-tokens"].start()
+    chain.await_ready()
+
+
+def test_parked_messages_are_shown_replayed_and_dropped(chain):
+    acme = chain.account(amqp=True)
+    partner = acme.partner()
+    ids = [partner.publish("campaign.submitted", {"title": "no template"}) for _ in range(3)]
+    wait_for("they are parked", 20, chain.count_parked, lambda n: n == 3)
+    out, _ = ctl(chain, "parked", "show", "render-template")
+    for name in ids:
+        check("%s campaign.submitted.v1 account=%s" % (name, acme.slug) in out, out)
+    check("why=bad_field: message_template" in out and "no template" not in out, out)
+    out, _ = ctl(chain, "parked", "show", "render-template", "--id", ids[1], "--body")
+    check("no template" in out and ids[0] not in out and "1 shown" in out, out)
+    check("3 parked" in ctl(chain, "queues")[0], "counted")
+    out, _ = ctl(chain, "parked", "replay", "render-template", "--why", "bad_field")
+    check("3 replayed" in out, out)
+    wait_for("they are parked again", 20, chain.count_parked, lambda n: n == 3)
+    for name in ids:
+        check("1 dropped" in ctl(chain, "parked", "drop", "render-template", "--id", name)[0],
+              "dropped")
+    check("0 shown" in ctl(chain, "parked", "show", "render-template")[0], "none left")
+    partner.close()
+
+
+def test_a_replayed_message_does_what_it_could_not_before(chain):
+    acme = chain.account(amqp=True, tokens=0)
+    partner = acme.partner()
+    phones = chain.phones(2)
+    chain.execute("UPDATE accounts SET status = 'suspended' WHERE slug = '%s'" % acme.slug)
+    partner.submit("replayed", chain.text(), phones)
+    wait_for("it is parked", 20, chain.count_parked, lambda n: n == 1)
+    chain.execute("UPDATE accounts SET status = 'active' WHERE slug = '%s'" % acme.slug)
+    acme.grant(10)
+    ctl(chain, "parked", "replay", "render-template")
+    expect(partner.campaign("replayed").wait_for("completed")["delivered"], 2, "delivered")
+    expect(chain.count_parked(), 0, "parked")
+    partner.close()
+
+
+def test_a_route_is_held_and_opened(chain):
+    ctl(chain, "route", "hold", "sms", "--why", "maintenance", "--until", "+1h")
+    out, _ = ctl(chain, "route", "list")
+    check("held" in out and "operator maintenance" in out, out)
+    acme = chain.account()
+    _, path = contacts(chain, 2)
+    campaign = send(chain, acme, chain.text(), path)
+    campaign.wait_for("sending")
+    expect(campaign.states().get("pending"), 2, "pending while the route is held")
+    ctl(chain, "route", "open", "sms")
+    campaign.wait_for("completed")
+    check(" open " in ctl(chain, "route", "list")[0], "listed as open")
+    refuses(chain, FAILED, "no route 'fax'", "route", "hold", "fax")
+
+
+# ---- verify ----
+
+
+def test_verify_finds_every_kind_of_tampering(chain):
+    acme = chain.account()
+    _, path = contacts(chain, 10)
+    campaign = send(chain, acme, chain.text(), path)
+    campaign.wait_for("completed")
+    ctl(chain, "verify")
+    check("1 campaigns, 10 recipients" in ctl(chain, "verify", campaign.name)[0], "one campaign")
+    row = "campaign_id = %d" % campaign.id
+    mine = "account_id = (SELECT id FROM accounts WHERE slug = '%s')" % acme.slug
+    for table, do, undo in [
+            ("a recipient's state", "UPDATE recipients SET state = 3 WHERE %s AND seq = 1" % row,
+             "UPDATE recipients SET state = 4 WHERE %s AND seq = 1" % row),
+            ("a recipient is gone", "UPDATE recipients SET campaign_id = campaign_id + 1"
+                                    " WHERE %s AND seq = 2" % row,
+             "UPDATE recipients SET campaign_id = campaign_id - 1"
+             " WHERE campaign_id = %d" % (campaign.id + 1)),
+            ("segments", "UPDATE recipients SET segments = 2 WHERE %s AND seq = 3" % row,
+             "UPDATE recipients SET segments = 1 WHERE %s AND seq = 3" % row),
+            ("a batch's counter", "UPDATE batches SET delivered = delivered + 1 WHERE %s"
+                                  " AND batch = 1" % row,
+             "UPDATE batches SET delivered = delivered - 1 WHERE %s AND batch = 1" % row),
+            ("tokens of a batch", "UPDATE batches SET captured = captured - 1 WHERE %s"
+                                  " AND batch = 1" % row,
+             "UPDATE batches SET captured = captured + 1 WHERE %s AND batch = 1" % row),
+            ("planned", "UPDATE campaigns SET planned = planned + 1 WHERE id = %d" % campaign.id,
+             "UPDATE campaigns SET planned = planned - 1 WHERE id = %d" % campaign.id),
+            ("a hold", "UPDATE token_holds SET captured = captured - 1 WHERE id = %d" % campaign.id,
+             "UPDATE token_holds SET captured = captured + 1 WHERE id = %d" % campaign.id),
+            ("a balance", "UPDATE token_balances SET available = available + 1,"
+                          " granted = granted + 1 WHERE %s" % mine,
+             "UPDATE token_balances SET available = available - 1, granted = granted - 1"
+             " WHERE %s" % mine),
+            ("a lot", "UPDATE token_lots SET available = available - 1 WHERE %s" % mine,
+             "UPDATE token_lots SET available = available + 1 WHERE %s" % mine),
+            ("the ledger", "ALTER TABLE ledger_entries DISABLE TRIGGER ledger_entries_frozen;"
+                           "UPDATE ledger_entries SET amount = amount + 1 WHERE kind = 'capture'"
+                           " AND hold_id = %d" % campaign.id,
+             "UPDATE ledger_entries SET amount = amount - 1 WHERE kind = 'capture' AND hold_id = %d;"
+             "ALTER TABLE ledger_entries ENABLE TRIGGER ledger_entries_frozen" % campaign.id),
+    ]:
+        chain.execute(do)
+        out, err = ctl(chain, "verify", status=FAILED)
+        chain.execute(undo)
+        check("FALSE" in out and "not true" in err, table)
+        check(campaign.name in out or acme.slug in out, "%s is named in %s" % (table, out))
+    ctl(chain, "verify")
+
+
+def test_a_result_can_be_piped_and_a_full_disk_is_noticed(chain):
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        done = subprocess.run([chain.build / "deploy/tumactl", "topology"], stdout=full,
+                              env=chain.environment(), stderr=subprocess.PIPE, check=False)
+    expect(done.returncode, FAILED, "status")
+    json.loads(ctl(chain, "topology", "--vhost", "a/b")[0])
+    expect(os.path.exists("/dev/full"), True, "the test's device")

@@ -133,6 +133,9 @@ static enum MHD_Result step_callback(struct visit *visit, const char *data, size
         *size = 0;
         return MHD_YES;
     }
+    if (server_is_draining(visit->server)) {
+        return server_answer_canned(visit, CANNED_STOPPING);
+    }
     if (!publish_is_ready(server_app(visit->server)->publisher)) {
         return server_answer_canned(visit, CANNED_UNAVAILABLE);
     }

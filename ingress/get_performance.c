@@ -11,6 +11,7 @@
 #include "provider/africastalking.h"
 #include "provider_balance.h"
 #include "routes.h"
+#include "view.h"
 
 #define HOURS_DEFAULT 24
 #define HOURS_MAX 168
@@ -62,7 +63,8 @@ static void put_sums(struct str *out, const struct sums *sums)
     }
     put_int(out, "average_latency_ms",
             sums->delivered > 0 ? sums->latency_ms / sums->delivered : 0);
-    put_int(out, "cost_e4", sums->cost_e4);
+    str_puts(out, ",\"cost\":");
+    view_put_money(out, sums->cost_e4);
 }
 
 static void put_networks(struct str *out, const struct db_result *found, struct sums *total)

@@ -25,6 +25,7 @@ struct loop {
     int epoll_fd;
     int wake_fd;
     bool quiesced;
+    atomic_long suspended;               /* changed by the loop's own thread */
     _Atomic(struct resumable *) resumed; /* the last one pushed first */
 };
 
@@ -33,7 +34,8 @@ struct loops {
     int listen_fd;
     int port;
     int count;
-    atomic_bool quiesce, stop;
+    atomic_bool quiesce, end;
+    atomic_int ended;
     struct loop loops[LOOPS_MAX];
 };
 
@@ -63,6 +65,22 @@ void loops_own(struct resumable *resumable, struct MHD_Connection *connection)
 {
     resumable->connection = connection;
     resumable->loop = mine;
+}
+
+void loops_suspend(struct loops *loops, struct resumable *resumable)
+{
+    loops->loops[resumable->loop].suspended++;
+    MHD_suspend_connection(resumable->connection);
+}
+
+long loops_suspended(const struct loops *loops)
+{
+    long sum = 0;
+
+    for (int i = 0; i < loops->count; i++) {
+        sum += loops->loops[i].suspended;
+    }
+    return sum;
 }
 
 void loops_resume(struct loops *loops, struct resumable *resumable)
@@ -96,6 +114,7 @@ static void resume_all(struct loop *loop)
     while (turned != NULL) {
         struct resumable *next = turned->next; /* it goes on only when the daemon runs */
         MHD_resume_connection(turned->connection);
+        loop->suspended--;
         turned = next;
     }
 }
@@ -133,7 +152,7 @@ static void *run(void *argument)
     struct loops *loops = loop->loops;
 
     mine = loop->index;
-    while (!loops->stop) {
+    while (!loops->end || loop->suspended > 0) {
         if (loops->quiesce) {
             quiesce(loop);
         }
@@ -143,10 +162,9 @@ static void *run(void *argument)
             panic("libmicrohttpd does not run");
         }
     }
-    resume_all(loop);
-    (void)MHD_run(loop->daemon);
     quiesce(loop); /* otherwise each daemon would close the socket they share */
     MHD_stop_daemon(loop->daemon);
+    loops->ended++;
     return NULL;
 }
 
@@ -261,9 +279,18 @@ void loops_quiesce(struct loops *loops)
     loops->quiesce = true;
 }
 
-void loops_stop(struct loops *loops)
+void loops_end(struct loops *loops)
 {
-    loops->stop = true;
+    loops->end = true;
+}
+
+bool loops_ended(const struct loops *loops)
+{
+    return loops->ended == loops->count;
+}
+
+void loops_destroy(struct loops *loops)
+{
     for (int i = 0; i < loops->count; i++) {
         pthread_join(loops->loops[i].thread, NULL);
         close(loops->loops[i].wake_fd);

@@ -39,8 +39,15 @@ int loops_port(const struct loops *loops);
 /* Takes no new connections from now on; the threads go on. */
 void loops_quiesce(struct loops *loops);
 
-/* Ends the threads and closes all connections. None may be suspended. */
-void loops_stop(struct loops *loops);
+/*
+ * Tells the threads to close all connections and end, each as soon as none of its connections is
+ * suspended. False while some still run.
+ */
+void loops_end(struct loops *loops);
+bool loops_ended(const struct loops *loops);
+
+/* Waits for the end and frees. */
+void loops_destroy(struct loops *loops);
 
 /* The index of the loop whose thread calls, from 0. */
 int loops_mine(void);
@@ -48,7 +55,13 @@ int loops_mine(void);
 /* A connection of the calling thread's loop. */
 void loops_own(struct resumable *resumable, struct MHD_Connection *connection);
 
-/* Any thread, once for each MHD_suspend_connection(). */
+/* Its own loop's thread, in a callback of libmicrohttpd. */
+void loops_suspend(struct loops *loops, struct resumable *resumable);
+
+/* Connections that are suspended now. */
+long loops_suspended(const struct loops *loops);
+
+/* Any thread, once for each suspension. */
 void loops_resume(struct loops *loops, struct resumable *resumable);
 
 #endif

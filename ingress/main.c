@@ -210,20 +210,23 @@ static bool start(struct app *app, struct arena *arena, struct server **out_serv
     return server_start(app, out_server, err);
 }
 
-static void stop(struct app *app, struct server *server)
+/* In the order in which one needs the other: connections, workers, publisher. */
+static bool stop(struct app *app, struct server *server)
 {
-    if (server != NULL) {
-        server_drain(server, DRAIN_MS);
+    if (server != NULL && !server_drain(server, DRAIN_MS)) {
+        log_error(&main_log, "not_drained", KV_STR("detail", "requests are still under way"));
+        return false;
     }
-    publisher_stop(app->publisher, CONFIRM_MS);
     work_destroy(app->work);
-    server_stop(server);
+    publisher_stop(app->publisher, CONFIRM_MS);
+    server_destroy(server);
     publisher_destroy(app->publisher);
     auth_destroy(app->auth);
     if (app->cache != NULL) {
         cache_destroy(app->cache);
     }
     metrics_destroy(app->metrics);
+    return true;
 }
 
 static int serve(const struct settings *settings, struct arena *arena)
@@ -247,7 +250,9 @@ static int serve(const struct settings *settings, struct arena *arena)
         log_info(&main_log, "stopping");
         pthread_sigmask(SIG_UNBLOCK, &stop_set, NULL); /* a second signal ends it at once */
     }
-    stop(&app, server);
+    if (!stop(&app, server)) {
+        _exit(EXIT_FAILURE); /* threads still use what would be freed */
+    }
     if (ok) {
         log_info(&main_log, "stopped");
     }

@@ -73,6 +73,15 @@ static enum MHD_Result answer(struct visit *visit)
     return result;
 }
 
+/* Machines that watch ask every few seconds; that all is well is not worth a line each time. */
+static enum log_level outcome_level(const struct request *req)
+{
+    if (req->reply == REPLY_INTERNAL) {
+        return LOG_ERROR;
+    }
+    return req->reply == REPLY_OK && req->route->scope == SCOPE_NONE ? LOG_DEBUG : LOG_INFO;
+}
+
 void requests_end(struct visit *visit, bool complete)
 {
     struct request *req = visit->req;
@@ -89,9 +98,8 @@ void requests_end(struct visit *visit, bool complete)
     snprintf(labels, sizeof(labels), "path=\"%s\",status=\"%d\"", path, reply_http(req->reply));
     metric_add(
         metrics_counter(req->app->metrics, "requests_total", "API requests by answer.", labels), 1);
-    log_at(&req->log, req->reply == REPLY_INTERNAL ? LOG_ERROR : LOG_INFO, "request_done",
-           KV_STR("method", req->method), KV_STR("path", path),
-           KV_INT("status", reply_http(req->reply)), KV_STR("why", req->code),
+    log_at(&req->log, outcome_level(req), "request_done", KV_STR("method", req->method),
+           KV_STR("path", path), KV_INT("status", reply_http(req->reply)), KV_STR("why", req->code),
            KV_INT("bytes_in", (int64_t)req->received), KV_INT("took_ms", took_us / 1000),
            KV_STR("end", complete ? "answered" : "broken_off"));
     request_drop(req);
@@ -172,6 +180,11 @@ static void run_handler(struct job *job, struct worker *worker)
     server_resume(req->visit);
 }
 
+static enum reply refuse_stopping(struct request *req)
+{
+    return refuse(req, REPLY_UNAVAILABLE, "stopping", NULL, "this server is about to stop");
+}
+
 static enum MHD_Result submit(struct visit *visit, job_fn *run, int phase)
 {
     struct request *req = visit->req;
@@ -228,6 +241,9 @@ static enum MHD_Result take_body(struct visit *visit, const char *data, size_t *
     struct request *req = visit->req;
     size_t max = req->upload != NULL ? BODY_UPLOAD_MAX : route_body_max(req->route);
 
+    if (req->reply == REPLY_NONE && server_is_draining(visit->server)) {
+        req->reply = refuse_stopping(req);
+    }
     req->received += *size;
     if (req->received > max) {
         if (req->reply == REPLY_NONE) { /* came in chunks, so only now it shows */
@@ -262,6 +278,9 @@ static enum MHD_Result step_request(struct visit *visit, const char *data, size_
     case PHASE_BODY:
         if (*size > 0) {
             return take_body(visit, data, size);
+        }
+        if (req->reply == REPLY_NONE && server_is_draining(visit->server)) {
+            req->reply = refuse_stopping(req);
         }
         if (req->reply != REPLY_NONE) {
             return answer(visit);
@@ -410,7 +429,7 @@ static enum reply check_head(struct request *req, uint64_t client, const char *a
                                    "there is nothing at this path");
     }
     if (server_is_draining(req->server)) {
-        return refuse(req, REPLY_UNAVAILABLE, "stopping", NULL, "this server is about to stop");
+        return refuse_stopping(req);
     }
     return REPLY_NONE;
 }

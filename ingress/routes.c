@@ -4,9 +4,9 @@
 
 /* clang-format off */
 const struct route routes[] = {
-    { "POST", "/api/messages/send/", SCOPE_SEND, BODY_JSON, .acts = true, .handle = post_messages_send,
+    { "POST", "/api/messages/send", SCOPE_SEND, BODY_JSON, .acts = true, .handle = post_messages_send,
       .summary = "Send one text to several recipients" },
-    { "GET", "/api/messages/{id}/status/", SCOPE_READ, .handle = get_message_status,
+    { "GET", "/api/messages/{id}/status", SCOPE_READ, .handle = get_message_status,
       .summary = "A message's state, recipient by recipient" },
     { "POST", "/api/messages/quote", SCOPE_READ, BODY_JSON, .handle = post_quote,
       .summary = "What a text costs, and why; nothing is stored or sent" },
@@ -32,19 +32,19 @@ const struct route routes[] = {
       .summary = "Go on sending" },
     { "POST", "/api/communications/campaigns/{id}/cancel", SCOPE_SEND, .acts = true, .handle = post_cancel,
       .summary = "Send no more, ever; unused tokens come back" },
-    { "GET", "/api/campaigns/{id}/stats/", SCOPE_READ, .handle = get_stats,
+    { "GET", "/api/campaigns/{id}/stats", SCOPE_READ, .handle = get_stats,
       .summary = "The same as /api/communications/campaigns/{id}/stats" },
     { "GET", "/api/campaigns/{id}/events", SCOPE_READ, .handle = get_events,
       .summary = "The same as /api/communications/campaigns/{id}/events" },
-    { "GET", "/api/tokens/balance/", SCOPE_READ, .handle = get_balance,
+    { "GET", "/api/tokens/balance", SCOPE_READ, .handle = get_balance,
       .summary = "The account's tokens" },
-    { "GET", "/api/integration/at/balance/", SCOPE_ADMIN, .handle = get_provider_balance,
+    { "GET", "/api/integration/at/balance", SCOPE_ADMIN, .handle = get_provider_balance,
       .summary = "The credit left at Africa's Talking" },
-    { "GET", "/api/integration/at/performance/", SCOPE_READ, .handle = get_performance,
+    { "GET", "/api/integration/at/performance", SCOPE_READ, .handle = get_performance,
       .summary = "Delivery rate, latency and failures, by network" },
-    { "POST", "/api/messages/delivery-callback/", SCOPE_NONE, BODY_CALLBACK,
+    { "POST", "/api/messages/delivery-callback", SCOPE_NONE, BODY_CALLBACK,
       .summary = "The provider's delivery reports" },
-    { "POST", "/api/messages/incoming/", SCOPE_NONE, BODY_CALLBACK,
+    { "POST", "/api/messages/incoming", SCOPE_NONE, BODY_CALLBACK,
       .summary = "The provider's incoming messages" },
     { "POST", "/api/communications/webhooks/sms", SCOPE_NONE, BODY_CALLBACK,
       .summary = "Either of them, and opt-out notices" },
@@ -75,7 +75,7 @@ static bool match(const char *pattern, const char *path, const char **out_id, si
             pattern++;
             path++;
         } else {
-            return strcmp(pattern, "/") == 0 && *path == '\0';
+            return false;
         }
     }
     return *path == '\0' || strcmp(path, "/") == 0;

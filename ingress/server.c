@@ -16,6 +16,7 @@
  */
 #define CONNECTION_MEMORY ((size_t)16 << 10)
 #define REQUEST_ARENA_MAX ((size_t)256 << 20) /* 10,000 recipients with 64 fields each, parsed */
+#define DRAIN_TICK_MS 20
 #define SCRATCH_MAX ((size_t)1 << 20)
 
 struct server {
@@ -24,7 +25,6 @@ struct server {
     struct MHD_Response *canned[CANNED_COUNT];
     struct arena *arena; /* visits and requests, for the server's life */
     atomic_bool draining;
-    atomic_long suspended;
     struct arena *scratch[LOOPS_MAX]; /* one for each loop */
 
     pthread_mutex_t lock; /* the lists and the arena */
@@ -47,6 +47,7 @@ static const struct {
     [CANNED_BAD_METHOD] = { PROBLEM("method", "This method is not available here", 405) },
     [CANNED_TOO_LARGE] = { PROBLEM("body_too_large", "Too large", 413) },
     [CANNED_UNAVAILABLE] = { PROBLEM("broker_away", "Not available for the moment", 503) },
+    [CANNED_STOPPING] = { PROBLEM("stopping", "This server is about to stop", 503) },
 };
 
 /* --- what the step functions use
@@ -75,13 +76,11 @@ enum MHD_Result server_answer_canned(struct visit *visit, enum canned canned)
 
 void server_suspend(struct visit *visit)
 {
-    atomic_fetch_add_explicit(&visit->server->suspended, 1, memory_order_relaxed);
-    MHD_suspend_connection(visit->connection);
+    loops_suspend(visit->server->loops, &visit->resumable);
 }
 
 void server_resume(struct visit *visit)
 {
-    atomic_fetch_sub_explicit(&visit->server->suspended, 1, memory_order_relaxed);
     loops_resume(visit->server->loops, &visit->resumable);
 }
 
@@ -264,7 +263,9 @@ static void can_answers(struct server *server)
         if (response == NULL ||
             MHD_add_response_header(response, "Content-Type", canned_answers[i].type) != MHD_YES ||
             (canned_answers[i].status == 503 &&
-             MHD_add_response_header(response, "Retry-After", "5") != MHD_YES)) {
+             MHD_add_response_header(response, "Retry-After", "5") != MHD_YES) ||
+            (i == CANNED_STOPPING &&
+             MHD_add_response_header(response, "Connection", "close") != MHD_YES)) {
             panic("cannot prepare an answer");
         }
         server->canned[i] = response;
@@ -329,24 +330,34 @@ bool server_start(struct app *app, struct server **out_server, struct err *err)
     return true;
 }
 
-void server_drain(struct server *server, int64_t wait_ms)
+static void keep_time(struct server *server)
+{
+    publish_expire(server->app->publisher);
+    streams_tick(server->app->streams, true);
+    clock_sleep_ms(DRAIN_TICK_MS);
+}
+
+bool server_drain(struct server *server, int64_t wait_ms)
 {
     int64_t until_ms = clock_mono_ms() + wait_ms;
 
     server->draining = true;
     loops_quiesce(server->loops);
-    while (server->suspended > 0 && clock_mono_ms() < until_ms) {
-        publish_expire(server->app->publisher);
-        streams_tick(server->app->streams, true);
-        clock_sleep_ms(20);
+    while (loops_suspended(server->loops) > 0 && clock_mono_ms() < until_ms) {
+        keep_time(server);
     }
+    loops_end(server->loops);
+    while (!loops_ended(server->loops) && clock_mono_ms() < until_ms) {
+        keep_time(server);
+    }
+    return loops_ended(server->loops);
 }
 
-void server_stop(struct server *server)
+void server_destroy(struct server *server)
 {
     if (server == NULL) {
         return;
     }
-    loops_stop(server->loops);
+    loops_destroy(server->loops);
     free_parts(server);
 }

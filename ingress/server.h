@@ -57,15 +57,19 @@ enum canned {
     CANNED_BAD_METHOD,
     CANNED_TOO_LARGE,
     CANNED_UNAVAILABLE,
+    CANNED_STOPPING,
     CANNED_COUNT,
 };
 
 bool server_start(struct app *app, struct server **out_server, struct err *err)
     __attribute__((warn_unused_result));
 
-/* Takes no new connections, lets what is under way finish for up to wait_ms. */
-void server_drain(struct server *server, int64_t wait_ms);
-void server_stop(struct server *server); /* accepts NULL */
+/*
+ * Takes nothing new, answers what is under way, closes all connections. False when that is not done
+ * within wait_ms: then nothing may be freed.
+ */
+bool server_drain(struct server *server, int64_t wait_ms);
+void server_destroy(struct server *server); /* accepts NULL */
 
 int server_port(const struct server *server);
 struct app *server_app(const struct server *server);
@@ -73,9 +77,11 @@ struct app *server_app(const struct server *server);
 /* For the step functions. */
 enum MHD_Result server_answer_canned(struct visit *visit, enum canned canned);
 struct arena *server_scratch(struct server *server); /* this thread's own */
+
+/* Once draining, nothing is suspended any more that can be answered instead. */
+bool server_is_draining(const struct server *server);
 void server_suspend(struct visit *visit);
 void server_resume(struct visit *visit);
-bool server_is_draining(const struct server *server);
 
 /* A request object, or NULL when REQUESTS_MAX are under way; the taker holds it. */
 struct request *server_take_request(struct server *server);

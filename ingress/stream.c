@@ -121,7 +121,8 @@ static ssize_t read_stream(void *context, uint64_t at, char *out, size_t max)
             stream->read = 0;
         }
         result = (ssize_t)left;
-    } else if (stream->ended) {
+    } else if (stream->ended || server_is_draining(stream->req->server)) {
+        stream->failed = stream->failed || (!stream->ended && stream->interval_ms == 0);
         result =
             stream->failed ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
     } else {

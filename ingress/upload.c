@@ -471,10 +471,15 @@ enum MHD_Result upload_feed(struct request *req, const char *data, size_t *size)
     struct upload *upload = req->upload;
 
     if (upload->column_count == 0) {
-        *size -= feed_heading(upload, data, *size);
-        if (upload->column_count > 0 && !upload->refused) {
-            server_suspend(req->visit);
-            submit(upload, create_job);
+        size_t taken = feed_heading(upload, data, *size);
+        if (upload->refused) {
+            *size = 0;
+        } else {
+            *size -= taken;
+            if (upload->column_count > 0) {
+                server_suspend(req->visit);
+                submit(upload, create_job);
+            }
         }
         return MHD_YES;
     }

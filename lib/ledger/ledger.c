@@ -3,7 +3,8 @@
  *
  * The entry is inserted first and its uniqueness (account, kind, reference) decides whether the
  * sums move at all: every statement below takes its amounts from the entry it just inserted, so a
- * repeated call finds nothing to add. Balance rows are touched last, see ledger.h on lock order.
+ * repeated call finds nothing to add. Lots and holds change only under the lock of their account's
+ * balance, which is taken first: whoever waits for it holds nothing that another waits for.
  */
 #include "ledger/ledger.h"
 
@@ -78,22 +79,27 @@ bool ledger_grant(struct db *db, int64_t account, int64_t tokens, const char *re
     return true;
 }
 
-static const struct db_statement find_hold = {
-    "ledger_find_hold",
-    "SELECT amount FROM token_holds WHERE id = $1",
+static const struct db_statement lock_balance = {
+    "ledger_lock_balance",
+    "SELECT FROM token_balances WHERE account_id = $1 FOR UPDATE",
     1,
 };
 
-/* Locks every lot that could be spent, in the order they are spent. */
-static const struct db_statement lock_lots = {
-    "ledger_lock_lots",
-    "SELECT coalesce(sum(available), 0)::bigint"
-    "  FROM (SELECT available FROM token_lots"
+static bool lock_account(struct db *db, int64_t account, struct err *err)
+{
+    AUTO_DB_RESULT struct db_result *locked = NULL;
+
+    return db_query(db, &lock_balance, (struct db_value[]){ db_int8(account) }, &locked, err);
+}
+
+/* Asked under the lock: a statement sees only what was committed when it began. */
+static const struct db_statement look_before_hold = {
+    "ledger_look_before_hold",
+    "SELECT EXISTS (SELECT FROM token_holds WHERE id = $2),"
+    "       (SELECT coalesce(sum(available), 0)::bigint FROM token_lots"
     "         WHERE account_id = $1 AND available > 0"
-    "           AND (expires_at IS NULL OR expires_at > $2)"
-    "         ORDER BY expires_at NULLS LAST, id"
-    "           FOR UPDATE) AS lots",
-    2
+    "           AND (expires_at IS NULL OR expires_at > $3))",
+    3
 };
 
 static const struct db_statement take_hold = {
@@ -127,32 +133,26 @@ static const struct db_statement take_hold = {
 bool ledger_hold(struct db *db, int64_t account, int64_t hold, int64_t tokens, int64_t now_ms,
                  struct ledger_held *out_held, struct err *err)
 {
-    AUTO_DB_RESULT struct db_result *lots = NULL;
     AUTO_DB_RESULT struct db_result *before = NULL;
+    struct db_value values[] = { db_int8(account), db_int8(hold), db_int8(tokens),
+                                 db_time(now_ms) };
     int64_t available;
 
-    if (!db_query(db, &lock_lots, (struct db_value[]){ db_int8(account), db_time(now_ms) }, &lots,
+    if (!lock_account(db, account, err) ||
+        !db_query(db, &look_before_hold,
+                  (struct db_value[]){ db_int8(account), db_int8(hold), db_time(now_ms) }, &before,
                   err)) {
         return false;
     }
-    /* Looked for under the lots' locks: two deliveries of one campaign come here one by one. */
-    if (!db_query(db, &find_hold, (struct db_value[]){ db_int8(hold) }, &before, err)) {
-        return false;
-    }
-    if (db_rows(before) > 0) {
-        *out_held = (struct ledger_held){ .held = true };
-        return true;
-    }
-    available = db_get_int(lots, 0, 0);
-    if (available < tokens) {
-        *out_held = (struct ledger_held){ .missing = tokens - available };
-        return true;
-    }
-    if (!db_run(db, &take_hold,
-                (struct db_value[]){ db_int8(account), db_int8(hold), db_int8(tokens),
-                                     db_time(now_ms) },
-                NULL, err)) {
-        return false;
+    available = db_get_int(before, 0, 1);
+    if (!db_get_bool(before, 0, 0)) {
+        if (available < tokens) {
+            *out_held = (struct ledger_held){ .missing = tokens - available };
+            return true;
+        }
+        if (!db_run(db, &take_hold, values, NULL, err)) {
+            return false;
+        }
     }
     *out_held = (struct ledger_held){ .held = true };
     return true;
@@ -202,75 +202,104 @@ static const struct db_statement release_hold = {
     4
 };
 
-/* Two releases of one hold must not both count the same lots: they queue on the hold's row. */
-static const struct db_statement lock_hold = {
-    "ledger_lock_hold",
-    "SELECT amount - captured - released FROM token_holds WHERE id = $1 FOR UPDATE",
-    1,
+static const struct db_statement find_rest = {
+    "ledger_find_rest",
+    "SELECT amount - captured - released FROM token_holds WHERE id = $1 AND account_id = $2",
+    2,
 };
+
+/* Locks the account and says what is left of a hold; *out_found false when there is none. */
+static bool lock_hold(struct db *db, int64_t account, int64_t hold, int64_t *out_rest,
+                      bool *out_found, struct err *err)
+{
+    AUTO_DB_RESULT struct db_result *found = NULL;
+
+    if (!lock_account(db, account, err) ||
+        !db_query(db, &find_rest, (struct db_value[]){ db_int8(hold), db_int8(account) }, &found,
+                  err)) {
+        return false;
+    }
+    *out_found = db_rows(found) > 0;
+    *out_rest = *out_found ? db_get_int(found, 0, 0) : 0;
+    return true;
+}
 
 bool ledger_settle(struct db *db, int64_t account, int64_t hold, const char *reference,
                    int64_t capture, int64_t release, int64_t now_ms, struct err *err)
 {
-    (void)now_ms;
-    if (release > 0) {
-        AUTO_DB_RESULT struct db_result *locked = NULL;
+    struct db_value values[] = { db_int8(account), db_int8(hold), db_int8(release),
+                                 db_text(reference) };
+    int64_t rest;
+    bool found;
 
-        if (!db_query(db, &lock_hold, (struct db_value[]){ db_int8(hold) }, &locked, err) ||
-            !db_run(db, &release_hold,
-                    (struct db_value[]){ db_int8(account), db_int8(hold), db_int8(release),
-                                         db_text(reference) },
-                    NULL, err)) {
-            return false;
-        }
+    (void)now_ms;
+    if (capture <= 0 && release <= 0) {
+        return true;
     }
-    if (capture > 0 && !db_run(db, &capture_hold,
-                               (struct db_value[]){ db_int8(account), db_int8(hold),
-                                                    db_int8(capture), db_text(reference) },
-                               NULL, err)) {
+    if (!lock_hold(db, account, hold, &rest, &found, err)) {
         return false;
     }
-    return true;
+    if (!found) {
+        return err_permanent(err, "hold_unknown", "no tokens are held under %lld", (long long)hold);
+    }
+    if (release > 0 && !db_run(db, &release_hold, values, NULL, err)) {
+        return false;
+    }
+    values[2] = db_int8(capture);
+    return capture <= 0 || db_run(db, &capture_hold, values, NULL, err);
 }
 
 bool ledger_close(struct db *db, int64_t account, int64_t hold, const char *reference, int64_t keep,
                   int64_t now_ms, struct err *err)
 {
-    AUTO_DB_RESULT struct db_result *locked = NULL;
+    int64_t rest;
+    bool found;
 
-    if (!db_query(db, &lock_hold, (struct db_value[]){ db_int8(hold) }, &locked, err)) {
+    if (!lock_hold(db, account, hold, &rest, &found, err)) {
         return false;
     }
-    if (db_rows(locked) == 0) {
-        return true; /* nothing was ever reserved */
-    }
-    return ledger_settle(db, account, hold, reference, 0, db_get_int(locked, 0, 0) - keep, now_ms,
-                         err);
+    /* Without a hold nothing was ever reserved. */
+    return !found || ledger_settle(db, account, hold, reference, 0, rest - keep, now_ms, err);
 }
 
+/*
+ * A lot that gets tokens back after its time expires again: the transaction tells the times apart.
+ * Accounts that are locked have their turn next time.
+ */
 static const struct db_statement expire_lots = {
     "ledger_expire",
     "WITH due AS ("
-    "    SELECT id, account_id, available FROM token_lots"
-    "     WHERE available > 0 AND expires_at <= $1"
-    "     ORDER BY expires_at, id LIMIT $2 FOR UPDATE SKIP LOCKED),"
+    "    SELECT l.id, l.account_id, l.available"
+    "      FROM token_lots l JOIN token_balances b ON b.account_id = l.account_id"
+    "     WHERE l.available > 0 AND l.expires_at <= $1"
+    "     ORDER BY l.expires_at, l.id LIMIT $2 FOR UPDATE OF b, l SKIP LOCKED),"
     " lots AS ("
     "    UPDATE token_lots SET available = 0 FROM due WHERE token_lots.id = due.id"
     "    RETURNING due.account_id, due.available, token_lots.id),"
     " entries AS ("
     "    INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference)"
     "    SELECT account_id, 'expire', 'available', 'expired', available,"
-    "           id::text || ' ' || extract(epoch FROM $1)::bigint"
+    "           id::text || ' ' || pg_current_xact_id()::text"
     "      FROM lots"
     "    RETURNING account_id, amount),"
-    " sums AS (SELECT account_id, sum(amount)::bigint AS n FROM entries GROUP BY account_id)"
-    " UPDATE token_balances b SET available = available - n, expired = expired + n"
-    "   FROM sums WHERE b.account_id = sums.account_id",
+    " sums AS (SELECT account_id, sum(amount)::bigint AS n FROM entries GROUP BY account_id),"
+    " booked AS ("
+    "    UPDATE token_balances b SET available = available - n, expired = expired + n"
+    "      FROM sums WHERE b.account_id = sums.account_id)"
+    " SELECT count(*) FROM lots",
     2
 };
 
 bool ledger_expire(struct db *db, int64_t now_ms, int limit, int64_t *out_lots, struct err *err)
 {
-    return db_run(db, &expire_lots, (struct db_value[]){ db_time(now_ms), db_int8(limit) },
-                  out_lots, err);
+    AUTO_DB_RESULT struct db_result *expired = NULL;
+
+    if (!db_query(db, &expire_lots, (struct db_value[]){ db_time(now_ms), db_int8(limit) },
+                  &expired, err)) {
+        return false;
+    }
+    if (out_lots) {
+        *out_lots = db_get_int(expired, 0, 0);
+    }
+    return true;
 }

@@ -10,7 +10,8 @@
  * immutable entry per movement together. It is idempotent by reference: a second call with the
  * same reference changes nothing and succeeds. Balances cannot go below zero: the constraints of
  * token_balances say no. The hold of a campaign has the campaign's id.
- * Lock order: hold, lots, then the balance row last, so that it is locked only until the commit.
+ * The balance row is locked first and until the commit, so calls for one account go one by one: let
+ * them be the last of a transaction.
  */
 #ifndef LEDGER_LEDGER_H
 #define LEDGER_LEDGER_H
@@ -42,13 +43,16 @@ struct ledger_held {
 bool ledger_hold(struct db *db, int64_t account, int64_t hold, int64_t tokens, int64_t now_ms,
                  struct ledger_held *out_held, struct err *err);
 
-/* Captures and releases parts of a hold under one reference. Zero parts write nothing. */
+/*
+ * Captures and releases parts of a hold under one reference. Zero parts write nothing. Fails with
+ * hold_unknown, permanent, when there is no such hold.
+ */
 bool ledger_settle(struct db *db, int64_t account, int64_t hold, const char *reference,
                    int64_t capture, int64_t release, int64_t now_ms, struct err *err);
 
 /* Releases what is neither captured, released nor in keep (tokens of recipients in doubt). */
-bool ledger_close(struct db *db, int64_t account, int64_t hold, const char *reference,
-                  int64_t keep, int64_t now_ms, struct err *err);
+bool ledger_close(struct db *db, int64_t account, int64_t hold, const char *reference, int64_t keep,
+                  int64_t now_ms, struct err *err);
 
 /* Moves expired lots' rest to expired; at most limit lots. *out_lots: how many. */
 bool ledger_expire(struct db *db, int64_t now_ms, int limit, int64_t *out_lots, struct err *err);

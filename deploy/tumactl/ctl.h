@@ -86,8 +86,8 @@ bool ctl_option_int(const struct ctl *ctl, const char *name, int64_t min, int64_
 /* RFC 3339, or from now: +90s, +15m, +2h, +30d; "never" and absent are 0. */
 bool ctl_option_time(const struct ctl *ctl, const char *name, int64_t *out_ms, struct err *err);
 
-/* err_permanent with what "usage". */
-bool ctl_usage(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The words were wrong: ctl_usage(err, fmt, ...). */
+#define ctl_usage(err, ...) err_permanent((err), "usage", __VA_ARGS__)
 
 /* settings.c */
 

@@ -1,8 +1,6 @@
 /*
  * options - the words after a command's name
  */
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -10,17 +8,6 @@
 #include "ctl.h"
 
 #define SECONDS_A_DAY 86400
-
-bool ctl_usage(struct err *err, const char *fmt, ...)
-{
-    char detail[sizeof err->detail];
-    va_list args;
-
-    va_start(args, fmt);
-    vsnprintf(detail, sizeof detail, fmt, args);
-    va_end(args);
-    return err_permanent(err, "usage", "%s", detail);
-}
 
 static const struct option_def *find_def(const struct command *command, const char *name,
                                          size_t len)

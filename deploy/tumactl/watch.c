@@ -92,7 +92,7 @@ static void show(const struct str *line, bool on_terminal, struct str *last)
 {
     const size_t clock = on_terminal ? 0 : strlen("hh:mm:ss");
 
-    if (last->len == line->len &&
+    if (last->bytes && last->len == line->len &&
         memcmp(last->bytes + clock, line->bytes + clock, line->len - clock) == 0) {
         return;
     }

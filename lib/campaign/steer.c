@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "base/id.h"
+#include "base/panic.h"
 #include "campaign/store.h"
 
 struct steering {
@@ -58,6 +58,23 @@ static bool among(const char *words, const char *word)
     return false;
 }
 
+/* The same word for as long as the program runs. */
+static const char *literal(const char *status)
+{
+    static const char *const words[] = {
+        "receiving", "quoted",    "reserving",  "insufficient_tokens", "scheduled",
+        "sending",   "paused",    "cancelling", "cancelled",           "expired",
+        "refused",   "abandoned", "sent",       "completed",
+    };
+
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcmp(words[i], status) == 0) {
+            return words[i];
+        }
+    }
+    panic("campaign status '%s'", status);
+}
+
 bool campaign_steer(struct db *db, int64_t account_id, int64_t id, enum campaign_action action,
                     struct campaign_steered *out_steered, struct err *err)
 {
@@ -77,7 +94,7 @@ bool campaign_steer(struct db *db, int64_t account_id, int64_t id, enum campaign
     out_steered->lane = strcmp(db_get_text(found, 0, 1), "high") == 0 ? LANE_HIGH : LANE_NORMAL;
     if (among(steering->done, status)) {
         /* Said again: the fact is told again too, in case the first telling was lost. */
-        out_steered->status = to;
+        out_steered->status = literal(status);
         out_steered->publish = steering->publish;
         return true;
     }

@@ -64,7 +64,7 @@ bool campaign_by_reference(struct db *db, int64_t account_id, const char *refere
 enum campaign_action { CAMPAIGN_LAUNCH, CAMPAIGN_PAUSE, CAMPAIGN_RESUME, CAMPAIGN_CANCEL };
 
 struct campaign_steered {
-    const char *status; /* the new one, a literal */
+    const char *status; /* the one it has now, a literal */
     const struct shape
         *publish; /* the fact to tell the chain, a struct campaign_fact; NULL: none */
     enum lane lane;

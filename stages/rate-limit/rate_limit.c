@@ -24,7 +24,8 @@
 #include "stage/stage.h"
 
 #define US_PER_S 1000000
-#define HELD_DELAY_MS 5000
+#define HELD_DELAY_MS 5000 /* what is held for longer is asked about so often */
+#define SOON_DELAY_MS 1000 /* what may open any moment, so often */
 #define PROBE_EVERY_S 5
 
 struct rate_conf {
@@ -59,7 +60,9 @@ static const struct db_statement ask_route = {
     "    UPDATE routes SET held_until = now() + make_interval(secs => $2::int)"
     "     WHERE name = $1 AND status = 'held' AND held_until <= now()"
     " RETURNING name)"
-    " SELECT status = 'open' OR EXISTS (SELECT FROM probe) FROM routes WHERE name = $1",
+    " SELECT status = 'open' OR EXISTS (SELECT FROM probe),"
+    "        coalesce(held_until <= now() + make_interval(secs => $2::int), false)"
+    "   FROM routes WHERE name = $1",
     2
 };
 
@@ -69,7 +72,13 @@ static const struct db_statement read_route = {
     1,
 };
 
-static bool may_pass(struct stage *stage, bool *out_open, bool *out_probe, struct err *err)
+struct leave {
+    bool open;
+    bool probe;
+    int64_t delay_ms; /* unless open: when to ask again */
+};
+
+static bool may_pass(struct stage *stage, struct leave *out_leave, struct err *err)
 {
     AUTO_DB_RESULT struct db_result *route = NULL;
     AUTO_DB_RESULT struct db_result *held = NULL;
@@ -79,16 +88,16 @@ static bool may_pass(struct stage *stage, bool *out_open, bool *out_probe, struc
                   err)) {
         return false;
     }
-    *out_probe = false;
-    *out_open = db_rows(route) == 0 || db_get_bool(route, 0, 0);
-    if (*out_open) {
+    *out_leave = (struct leave){ .open = db_rows(route) == 0 || db_get_bool(route, 0, 0) };
+    if (out_leave->open) {
         return true;
     }
     if (!db_query(stage_db(stage), &ask_route,
                   (struct db_value[]){ db_text(name), db_int4(PROBE_EVERY_S) }, &held, err)) {
         return false;
     }
-    *out_open = *out_probe = db_get_bool(held, 0, 0);
+    out_leave->open = out_leave->probe = db_get_bool(held, 0, 0);
+    out_leave->delay_ms = db_get_bool(held, 0, 1) ? SOON_DELAY_MS : HELD_DELAY_MS;
     return true;
 }
 
@@ -116,21 +125,22 @@ static enum verdict handle(struct stage *stage, const struct message *in)
     struct batch_fact batch;
     struct batch_paced paced;
     struct err err;
-    bool open, probe;
+    struct leave leave;
 
     if (!message_read(in, &batch_ready_v1, &batch, &err)) {
         return stage_fail(stage, &err);
     }
-    if (!may_pass(stage, &open, &probe, &err)) {
+    if (!may_pass(stage, &leave, &err)) {
         return stage_fail(stage, &err);
     }
-    if (!open) {
-        stage_emit_as(stage, &batch_ready_v1, &batch,
-                      &(struct emission){ .route = stage_route(stage), .delay_ms = HELD_DELAY_MS });
+    if (!leave.open) {
+        stage_emit_as(
+            stage, &batch_ready_v1, &batch,
+            &(struct emission){ .route = stage_route(stage), .delay_ms = leave.delay_ms });
         return STAGE_DONE;
     }
     paced = (struct batch_paced){
-        .campaign = batch.campaign, .batch = batch.batch, .size = batch.size, .probe = probe
+        .campaign = batch.campaign, .batch = batch.batch, .size = batch.size, .probe = leave.probe
     };
     if (conf->per_second > 0) {
         if (!wait_for_turn(stage, batch.size)) {

@@ -92,7 +92,7 @@ def expect(got, wanted, what):
         raise Failure("%s: got %r, expected %r" % (what, got, wanted))
 
 
-def wait_for(what, seconds, probe, done=bool):
+def wait_for(what, seconds, probe, done=bool, every_s=POLL_S):
     """The first value of probe() that is done. The last one is in the failure's words."""
     end = time.monotonic() + seconds
     while True:
@@ -101,7 +101,7 @@ def wait_for(what, seconds, probe, done=bool):
             return value
         if time.monotonic() > end:
             raise Failure("not within %g s: %s; last seen: %r" % (seconds, what, value))
-        time.sleep(POLL_S)
+        time.sleep(every_s)
 
 
 def die_with_parent():
@@ -514,7 +514,7 @@ class Chain:
 
     def await_ready(self):
         wait_for("the ingress is ready", 30,
-                 lambda: self.http("GET", "/readyz").status == 200)
+                 lambda: self.http("GET", "/readyz").status == 200, every_s=0.2)
         wait_for("every stage consumes", 30, lambda: min(
             self.queue(name)[1] for name in self.queues()))
 
@@ -683,7 +683,8 @@ class Chain:
         with contextlib.suppress(Exception):
             print("--- queues: %r" % self.depths())
         for query in ("SELECT id, status, detail, planned, next_seq, last_seq FROM campaigns"
-                      " WHERE status NOT IN ('completed', 'cancelled', 'expired', 'refused')",
+                      " WHERE status NOT IN ('completed', 'cancelled', 'expired', 'refused',"
+                      " 'abandoned')",
                       "SELECT * FROM routes",
                       "SELECT count(*), min(next_try_at) FROM unmatched_reports",
                       "SELECT campaign_id, batch, pass, first_seq, last_seq, claimed_seq, "
@@ -701,7 +702,7 @@ class Chain:
             odd = [line for line in lines if " level=info " not in line and
                    not line.startswith("level=info")]
             print("--- %s: %d lines; not of level info:" % (program.name, len(lines)))
-            print("\n".join(odd[-25:]))
+            print("\n".join(odd[-12:]))
             if not odd:
                 print("\n".join(lines[-3:]))
 

@@ -42,7 +42,7 @@ static void a_message_outlives_the_database(void **state)
     world_expect_empty(INPUTS);
 }
 
-/* "ok" fails in its next statement, "quiet" in the commit. */
+/* While the handler waits: "ok" then fails in its next statement, "quiet" in the commit. */
 static void lose_connection(const char *reference)
 {
     struct got got[2];
@@ -51,7 +51,8 @@ static void lose_connection(const char *reference)
     world_publish(reference, "m1");
     const pid_t demo = start_demo(NULL, (const char *[]){ "DEMO_PAUSE=700ms", NULL });
     await(world_number("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-                       " WHERE application_name LIKE 'render-%' AND state LIKE 'idle in%'") == 1);
+                       " WHERE application_name LIKE 'render-%' AND state = 'idle in transaction'"
+                       " AND clock_timestamp() - state_change > '200 ms'") == 1);
     world_collect(OUTPUTS, got, 2);
     kill(demo, SIGTERM);
     assert_int_equal(wait_demo(demo), 0);

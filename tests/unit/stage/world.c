@@ -42,7 +42,7 @@ static void script(const char *sql)
 static const struct db_statement *statement_of(const char *sql)
 {
     static struct db_statement statements[STATEMENTS_MAX];
-    static char names[STATEMENTS_MAX][8], texts[STATEMENTS_MAX][200];
+    static char names[STATEMENTS_MAX][8], texts[STATEMENTS_MAX][300];
     static int count;
 
     for (int i = 0; i < count; i++) {

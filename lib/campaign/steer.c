@@ -34,7 +34,7 @@ static const struct db_statement lock_campaign = {
     "campaign_steer_lock",
     "SELECT status, lane, started_at IS NULL AND scheduled_at IS NOT NULL"
     "  FROM campaigns"
-    " WHERE id = $1 AND ($2 = 0 OR account_id = $2)"
+    " WHERE id = $1 AND ($2::bigint = 0 OR account_id = $2)"
     "   FOR UPDATE",
     2
 };

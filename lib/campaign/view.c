@@ -23,18 +23,18 @@
 
 static const struct db_statement find_campaign = {
     "campaign_find",
-    VIEW_COLUMNS " WHERE c.id = $1 AND ($2 = 0 OR c.account_id = $2)",
+    VIEW_COLUMNS " WHERE c.id = $1 AND ($2::bigint = 0 OR c.account_id = $2)",
     2,
 };
 
 #define LIST_WHERE                                                                                 \
-    " WHERE ($1 = 0 OR c.account_id = $1)"                                                         \
+    " WHERE ($1::bigint = 0 OR c.account_id = $1)"                                                 \
     "   AND ($2 = '' OR c.kind = $2) AND ($3 = '' OR c.channel = $3)"                              \
     "   AND ($4 = '' OR c.status = $4)"
 
 static const struct db_statement list_newest = {
     "campaign_list_newest",
-    VIEW_COLUMNS LIST_WHERE " AND ($5 = 0 OR c.id < $5) ORDER BY c.id DESC LIMIT $6",
+    VIEW_COLUMNS LIST_WHERE " AND ($5::bigint = 0 OR c.id < $5) ORDER BY c.id DESC LIMIT $6",
     6,
 };
 static const struct db_statement list_oldest = {

@@ -130,6 +130,10 @@ static void another_accounts_campaign_is_not_there(void **state)
     assert_string_equal(text_of(db, "SELECT status FROM campaigns"), "sending");
     assert_ok(campaign_steer(db, 0, 7, CAMPAIGN_PAUSE, &steered, &err)); /* the operator */
     assert_string_equal(text_of(db, "SELECT status FROM campaigns"), "paused");
+    /* Ids of accounts have their real size. */
+    assert_fails(
+        campaign_steer(db, INT64_C(124738254470643712), 7, CAMPAIGN_RESUME, &steered, &err),
+        ERR_PERMANENT, "campaign_unknown");
 }
 
 static void five_statuses_are_final(void **state)

@@ -212,6 +212,32 @@ static int list(struct db *db, const struct campaign_filter *filter, int64_t *ou
     return count;
 }
 
+static void ids_have_their_real_size(void **state)
+{
+    struct db *db = *state;
+    int64_t account = INT64_C(124738254470643712), campaign = account + 5;
+    struct campaign_view view;
+    struct err err;
+    int64_t ids[5];
+    bool found;
+
+    script(db, "INSERT INTO accounts (id, slug, name, email)"
+               " VALUES (124738254470643712, 'big', 'Big', 'big@example.com');"
+               "INSERT INTO campaigns (id, account_id, reference, status, title,"
+               "                       message_template, country)"
+               " SELECT 124738254470643712 + i, 124738254470643712, 'r' || i, 'sending', 't', 'm',"
+               "        'KE' FROM generate_series(1, 5) i");
+    assert_ok(campaign_find(db, account, campaign, arena, &view, &found, &err));
+    assert_true(found);
+    assert_int_equal(view.account_id, account);
+    assert_int_equal(
+        list(db,
+             &(struct campaign_filter){ .account_id = account, .before_id = campaign, .limit = 5 },
+             ids),
+        4);
+    assert_int_equal(ids[0], campaign - 1);
+}
+
 static void lists_are_filtered(void **state)
 {
     static const struct {
@@ -280,6 +306,7 @@ int main(void)
         VIEW(the_nine_counts_make_up_the_plan_in_every_status),
         VIEW(a_campaign_is_shown_to_its_own_account),
         VIEW(the_event_says_what_the_view_says),
+        VIEW(ids_have_their_real_size),
         VIEW(lists_are_filtered),
         VIEW(pages_follow_each_other_without_gap_or_overlap),
     };

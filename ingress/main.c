@@ -131,9 +131,10 @@ static void check_settings(const struct settings *settings, struct str *problems
         str_printf(problems, "LOG_LEVEL: '%s' is none of error, warn, info, debug\n",
                    settings->log_level);
     }
-    if (*settings->webhook_token == '\0' || strpbrk(settings->webhook_token, "/?#&%+ ") != NULL) {
-        str_puts(problems,
-                 "COMMUNICATIONS_WEBHOOK_TOKEN: letters, digits, - _ . ~ and not empty\n");
+    size_t token_len = strlen(settings->webhook_token);
+    if (token_len == 0 || token_len >= WEBHOOK_TOKEN_BYTES ||
+        strpbrk(settings->webhook_token, "/?#&%+ ") != NULL) {
+        str_puts(problems, "COMMUNICATIONS_WEBHOOK_TOKEN: 1 to 127 letters, digits or - _ . ~\n");
     }
     if (!at_conf_check(&settings->at, &err)) {
         str_printf(problems, "%s\n", err.detail);
@@ -201,6 +202,7 @@ static bool start(struct app *app, struct arena *arena, struct server **out_serv
     if (!publisher_create(&publish, &app->publisher, err)) {
         return false;
     }
+    callbacks_count(app);
     app->auth = auth_create(arena);
     app->cache = cache_create(arena);
     app->streams = streams_create(arena);
@@ -259,42 +261,48 @@ static int serve(const struct settings *settings, struct arena *arena)
     return ok ? EXIT_SUCCESS : EXIT_SETTINGS;
 }
 
-int main(int argc, char **argv)
+/* With the settings, or 78 and all that is wrong with them. */
+static int run(bool only_check)
 {
-    const char *option = argc > 1 ? argv[1] : "";
     struct arena *arena = arena_create((size_t)16 << 20);
     struct settings settings;
     struct str problems = { 0 };
     enum log_level level;
-    int status;
+    int status = EXIT_SETTINGS;
 
-    log_context(&main_log, "stage", "ingress");
-    if (argc > 2 || (*option != '\0' && strcmp(option, "--check") != 0 &&
-                     strcmp(option, "--describe") != 0 && strcmp(option, "--version") != 0)) {
-        bool asked = strcmp(option, "--help") == 0;
-        fputs(usage, asked ? stdout : stderr);
-        return asked ? EXIT_SUCCESS : EXIT_SETTINGS;
-    }
-    if (strcmp(option, "--version") == 0) {
-        puts(TUMA_VERSION);
-        return EXIT_SUCCESS;
-    }
-    if (strcmp(option, "--describe") == 0) {
-        return describe();
-    }
     if (conf_load(settings_items, &settings, arena, &problems)) {
         check_settings(&settings, &problems);
     }
     if (problems.len > 0) {
         fputs(problems.bytes, stderr);
-        return EXIT_SETTINGS;
+    } else {
+        if (log_parse_level(settings.log_level, &level)) {
+            log_set_level(level);
+        }
+        status = only_check ? check(&settings) : serve(&settings, arena);
     }
-    if (log_parse_level(settings.log_level, &level)) {
-        log_set_level(level);
-    }
-    status = strcmp(option, "--check") == 0 ? check(&settings) : serve(&settings, arena);
     str_free(&problems);
     arena_wipe(arena);
     arena_destroy(arena);
     return status;
+}
+
+int main(int argc, char **argv)
+{
+    const char *option = argc > 1 ? argv[1] : "";
+
+    log_context(&main_log, "stage", "ingress");
+    if (argc <= 2 && (*option == '\0' || strcmp(option, "--check") == 0)) {
+        return run(*option != '\0');
+    }
+    if (argc == 2 && strcmp(option, "--describe") == 0) {
+        return describe();
+    }
+    if (argc == 2 && strcmp(option, "--version") == 0) {
+        puts(TUMA_VERSION);
+        return EXIT_SUCCESS;
+    }
+    bool asked = argc == 2 && strcmp(option, "--help") == 0;
+    fputs(usage, asked ? stdout : stderr);
+    return asked ? EXIT_SUCCESS : EXIT_SETTINGS;
 }

@@ -55,6 +55,9 @@ struct app {
     struct limit *address_limit;
     struct work *work;
     struct streams *streams;
+    atomic_size_t gathered; /* bytes of JSON bodies in memory */
+    /* Callbacks by what was made of them (enum callback_made) and whether the broker has it. */
+    struct metric *callbacks[3][2];
     struct cache *cache;
 };
 

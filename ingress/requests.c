@@ -89,6 +89,7 @@ void requests_end(struct visit *visit, bool complete)
     const char *path = req->route != NULL ? req->route->path : "-";
     char labels[METRICS_LABELS_BYTES];
 
+    req->app->gathered -= req->body.len;
     if (req->upload != NULL) {
         upload_end(req);
     }
@@ -263,7 +264,12 @@ static enum MHD_Result take_body(struct visit *visit, const char *data, size_t *
         req->received -= *size; /* what it left comes again */
         return result;
     }
-    str_append(&req->body, data, *size);
+    if ((req->app->gathered += *size) > BODIES_MAX) {
+        req->app->gathered -= *size;
+        req->reply = refuse(req, REPLY_UNAVAILABLE, "too_busy", NULL, "too many requests at once");
+    } else {
+        str_append(&req->body, data, *size);
+    }
     *size = 0;
     return MHD_YES;
 }

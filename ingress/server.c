@@ -273,7 +273,8 @@ static void can_answers(struct server *server)
 }
 
 /* libmicrohttpd reports what peers do wrong; that is worth a debug line and no more. */
-static void on_mhd_message(void *context, const char *fmt, va_list args)
+__attribute__((format(printf, 2, 0))) static void on_mhd_message(void *context, const char *fmt,
+                                                                 va_list args)
 {
     struct server *server = context;
     char text[200];

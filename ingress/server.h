@@ -92,6 +92,7 @@ void request_drop(struct request *req);
 bool callbacks_begin(struct visit *visit, const char *path, const char *method,
                      const struct head *head, enum MHD_Result *out_result);
 reports_settled_fn callbacks_settled;
+void callbacks_count(struct app *app); /* makes the counters */
 
 /* requests.c */
 enum MHD_Result requests_begin(struct visit *visit, const char *path, const char *method,

@@ -313,10 +313,16 @@ def run_all(env, words):
         if unseen:
             print("not ok  never seen to succeed: " + ", ".join(unseen))
             failed += 1
-    for line in env.main.log.read_text(errors="replace").splitlines():
-        if "level=error" in line or "anitizer" in line or "runtime error" in line:
-            print("not ok  log: " + line)
-            failed += 1
+    try:
+        env.main.stop()
+    except Failure as failure:
+        print("not ok  %s" % failure)
+        failed += 1
+    for one in env.extra:
+        for line in one.log.read_text(errors="replace").splitlines():
+            if "level=error" in line or "anitizer" in line or "runtime error" in line:
+                print("not ok  %s: %s" % (one.log.name, line))
+                failed += 1
     return failed
 
 

@@ -171,6 +171,7 @@ def test_health(env):
     expect(env.ask("GET", "/readyz", key=None).body, {"status": "ok"}, "readyz")
     text = env.ask("GET", "/metrics", key=None).body.decode()
     check("tuma_ingress_requests_total{" in text, "metrics")
+    check('tuma_ingress_callbacks_total{made="report",kept="yes"}' in text, "callbacks")
     connection = http.client.HTTPConnection("127.0.0.1", env.main.port, timeout=10)
     connection.request("HEAD", "/healthz")
     expect(connection.getresponse().status, 200, "HEAD")

@@ -128,15 +128,25 @@ static void once_handles_one_message_from_stdin(void **state)
     assert_int_equal(world_number("SELECT count(*) FROM demo"), 1);
 }
 
+/* Sleeping in slices of a second would cost half a second each time. */
 static void an_idle_stage_stops_at_once(void **state)
 {
+    int64_t took_ms[5];
+    int slow = 0;
+
     (void)state;
-    const pid_t demo = start_demo((const char *[]){ "--workers", "2", NULL }, NULL);
-    await(world_consumers(INPUTS) == 1 && world_consumers(INPUTS_HIGH) == 2);
-    const int64_t from_ms = clock_mono_ms();
-    kill(demo, SIGTERM);
-    assert_int_equal(wait_demo(demo), 0);
-    assert_true(clock_mono_ms() - from_ms < 900);
+    for (int i = 0; i < 5; i++) {
+        const pid_t demo = start_demo((const char *[]){ "--workers", "2", NULL }, NULL);
+        await(world_consumers(INPUTS) == 1 && world_consumers(INPUTS_HIGH) == 2);
+        const int64_t from_ms = clock_mono_ms();
+        kill(demo, SIGTERM);
+        assert_int_equal(wait_demo(demo), 0);
+        took_ms[i] = clock_mono_ms() - from_ms;
+        slow += took_ms[i] > 300;
+    }
+    print_message("  stopped within %d %d %d %d %d ms\n", (int)took_ms[0], (int)took_ms[1],
+                  (int)took_ms[2], (int)took_ms[3], (int)took_ms[4]);
+    assert_true(slow < 3); /* a busy machine may spoil some, slices spoil nearly all */
 }
 
 static void a_waiting_handler_is_told_and_spends_no_attempt(void **state)

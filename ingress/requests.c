@@ -89,7 +89,7 @@ void requests_end(struct visit *visit, bool complete)
     const char *path = req->route != NULL ? req->route->path : "-";
     char labels[METRICS_LABELS_BYTES];
 
-    req->app->gathered -= req->body.len;
+    atomic_fetch_sub(&req->app->gathered, req->body.len);
     if (req->upload != NULL) {
         upload_end(req);
     }
@@ -264,8 +264,8 @@ static enum MHD_Result take_body(struct visit *visit, const char *data, size_t *
         req->received -= *size; /* what it left comes again */
         return result;
     }
-    if ((req->app->gathered += *size) > BODIES_MAX) {
-        req->app->gathered -= *size;
+    if (atomic_fetch_add(&req->app->gathered, *size) + *size > BODIES_MAX) {
+        atomic_fetch_sub(&req->app->gathered, *size);
         req->reply = refuse(req, REPLY_UNAVAILABLE, "too_busy", NULL, "too many requests at once");
     } else {
         str_append(&req->body, data, *size);

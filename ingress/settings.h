@@ -34,8 +34,7 @@ extern const struct conf_item settings_items[];
 /* Bodies. An upload is streamed, so its bound is about time and broker, not memory. */
 #define BODY_JSON_MAX ((size_t)8 << 20)
 #define BODY_UPLOAD_MAX ((size_t)512 << 20)
-#define BODIES_MAX ((size_t)256 << 20) /* of all JSON requests together, while they are gathered   \
-                                        */
+#define BODIES_MAX ((size_t)256 << 20) /* of all JSON bodies being gathered */
 #define BODY_CALLBACK_MAX ((size_t)64 << 10)
 
 #define INLINE_RECIPIENTS_MAX 10000

@@ -67,6 +67,8 @@ def test_lists_go_on_where_they_ended(env):
 
 def test_campaigns_are_listed_filtered_and_sorted(env):
     path = "/api/communications/campaigns"
+    sent_campaign(env)
+    env.ask("POST", "/api/messages/send", {"message": "x", "recipients": ["0712345678"]})
     everything, _ = pages(env, path, "campaigns", limit=5)
     ids = [row["id"].split("_")[1] for row in everything]
     expect(ids, sorted(ids, reverse=True), "newest first")

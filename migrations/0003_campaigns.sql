@@ -49,6 +49,7 @@ CREATE TABLE campaigns (
     next_batch int NOT NULL DEFAULT 1,
     created_at timestamptz NOT NULL DEFAULT now(),
     rendered_at timestamptz,
+    launched_at timestamptz,                 -- when a held one was launched
     reserved_at timestamptz,
     started_at timestamptz,                  -- first batch cut
     sent_at timestamptz,                     -- last batch done
@@ -57,7 +58,7 @@ CREATE TABLE campaigns (
 ) WITH (fillfactor = 50);
 CREATE INDEX campaigns_by_account ON campaigns (account_id, id DESC);
 CREATE INDEX campaigns_moving ON campaigns (id)
-    WHERE status IN ('receiving', 'insufficient_tokens', 'scheduled', 'sending', 'paused', 'cancelling', 'sent');
+    WHERE status IN ('receiving', 'reserving', 'insufficient_tokens', 'scheduled', 'sending', 'paused', 'cancelling', 'sent');
 COMMENT ON TABLE campaigns IS 'One row per campaign or message: its definition, its status and the sums of what arrived.';
 
 CREATE TABLE campaign_chunks (

@@ -41,8 +41,10 @@ static const struct db_statement lock_campaign = {
 
 static const struct db_statement set_status = {
     "campaign_steer",
-    "UPDATE campaigns SET status = $2 WHERE id = $1",
-    2,
+    "UPDATE campaigns"
+    "   SET status = $2, launched_at = CASE WHEN $2 = 'reserving' THEN now() ELSE launched_at END"
+    " WHERE id = $1",
+    2
 };
 
 static bool among(const char *words, const char *word)

@@ -25,6 +25,7 @@
 
 #define EXPIRED_LOTS_A_TICK 100
 #define RETRIED_A_TICK 20
+#define LOST_AFTER_MS 10000 /* a message takes milliseconds; under load it may take seconds */
 
 static const struct db_statement lock_campaign = {
     "reserve_lock_campaign",
@@ -136,13 +137,16 @@ static enum verdict handle(struct stage *stage, const struct message *in)
     return reserve(stage, campaign, &err) ? STAGE_DONE : stage_fail(stage, &err);
 }
 
+/* Also those whose message was lost: told to launch, and then nothing happened. */
 static const struct db_statement find_affordable = {
     "reserve_find_affordable",
-    "SELECT c.id FROM campaigns c JOIN token_balances b ON b.account_id = c.account_id"
-    " WHERE c.status = 'insufficient_tokens' AND b.available >= c.segments"
+    "SELECT c.id FROM campaigns c LEFT JOIN token_balances b ON b.account_id = c.account_id"
+    " WHERE c.status IN ('insufficient_tokens', 'reserving')"
+    "   AND ((c.status = 'insufficient_tokens' AND b.available >= c.segments)"
+    "        OR (c.status = 'reserving' AND coalesce(c.launched_at, c.rendered_at) <= $2))"
     " ORDER BY c.id LIMIT $1"
     "   FOR UPDATE OF c SKIP LOCKED",
-    1
+    2
 };
 
 /* Goes on with campaigns whose account was topped up, and retires tokens whose time is over. */
@@ -151,7 +155,9 @@ static bool tick(struct stage *stage, struct err *err)
     AUTO_DB_RESULT struct db_result *found = NULL;
 
     if (!ledger_expire(stage_db(stage), stage_now_ms(stage), EXPIRED_LOTS_A_TICK, NULL, err) ||
-        !db_query(stage_db(stage), &find_affordable, (struct db_value[]){ db_int8(RETRIED_A_TICK) },
+        !db_query(stage_db(stage), &find_affordable,
+                  (struct db_value[]){ db_int8(RETRIED_A_TICK),
+                                       db_time(stage_now_ms(stage) - LOST_AFTER_MS) },
                   &found, err)) {
         return false;
     }

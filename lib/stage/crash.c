@@ -25,11 +25,12 @@ void crash_disarm(void)
 /* The point and the countdown, read once. */
 static const char *armed_point(int64_t **out_left)
 {
+    static struct arena *forever; /* holds the point */
     static const char *point;
     static int64_t left;
 
     if (point == NULL) {
-        struct arena *forever = arena_create(4096);
+        forever = arena_create(4096);
         const char *setting = conf_get("TUMA_CRASH_AT", forever);
         point = setting != NULL ? setting : "";
         left = 1;

@@ -11,6 +11,7 @@
 #include "msg/message.h"
 
 #define CAMPAIGN_ID_MAX (ID_TEXT_BYTES - 1)
+#define RATE_MAX 1000000 /* recipients a second; the setting's bound */
 #define CAMPAIGN_ROWS_MAX ((int64_t)CAMPAIGN_CHUNKS_MAX * CAMPAIGN_CHUNK_ROWS)
 
 const char *const missing_words[] = { "block", "skip", "default", NULL };
@@ -132,6 +133,7 @@ static const struct field paced_fields[] = {
     FIELD_INT(struct batch_paced, batch, 1, INT32_MAX),
     FIELD_INT(struct batch_paced, size, 0, BATCH_SIZE_MAX),
     MESSAGE_TIME(struct batch_paced, expires_at_ms, "expires_at", FIELD_OPTIONAL),
+    FIELD_INT(struct batch_paced, per_second, 0, RATE_MAX, FIELD_OPTIONAL),
     FIELD_BOOL(struct batch_paced, probe, FIELD_OPTIONAL),
     FIELD_END,
 };

@@ -91,6 +91,7 @@ struct batch_paced {
     int64_t batch;
     int64_t size;
     int64_t expires_at_ms;
+    int64_t per_second; /* the rate it was let through at; 0: no limit */
     bool probe;
 };
 

@@ -8,8 +8,9 @@
  * The pace is a generic cell rate algorithm without burst: a batch of n recipients takes n / rate
  * seconds, and the next may go when that time is over. Split-batches cuts batches so small
  * that no second holds more than the rate allows. Leave to send expires soon, so that leaves which
- * piled up while send-sms was away are not all used at once. Nothing is remembered over a
- * restart: a new process starts with no credit, which cannot exceed the rate.
+ * piled up while send-sms was away are not all used at once; what workers do with their leaves at
+ * the same moment, send-sms spaces out once more. Nothing is remembered over a restart: a new
+ * process starts with no credit, which cannot exceed the rate.
  *
  * Redelivery does no harm: it costs time and gives the same batch leave once more, and send-sms
  * sends a batch once. While a route is held, batches come back later; after the hold one
@@ -147,6 +148,7 @@ static enum verdict handle(struct stage *stage, const struct message *in)
             return stage_retry(stage, "stopping", "told to stop while waiting for the turn");
         }
         paced.expires_at_ms = stage_now_ms(stage) + conf->permit_ms;
+        paced.per_second = conf->per_second;
     }
     stage_emit_as(stage, &batch_paced_v1, &paced,
                   &(struct emission){ .route = stage_route(stage) });

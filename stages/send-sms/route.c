@@ -2,12 +2,14 @@
  * route - held when the provider cannot or will not take anything, opened when it does again
  *
  * The row in routes is what rate-limit looks at; holding again adds to the failures in a row, from
- * which the pause grows.
+ * which the pause grows. The same row has the time of the next recipient when there is a rate
+ * limit.
  */
 #include "msg/event.h"
 #include "run.h"
 
 #define BREAKER_MAX_S 60 /* longest pause of the circuit breaker */
+#define US_PER_S 1000000
 
 static const struct db_statement hold_route = {
     "send_hold_route",
@@ -78,6 +80,39 @@ bool route_reopen(struct run *run, struct err *err)
                                           .why = "accepted_again",
                                           .detail = "",
                                           .at_ms = stage_now_ms(run->stage) });
+    }
+    return true;
+}
+
+/* A generic cell rate algorithm without burst; the row serialises the workers. $2 microseconds. */
+static const struct db_statement book_turn = {
+    "send_book_turn",
+    "UPDATE routes"
+    "   SET next_at = greatest(next_at, clock_timestamp()) + interval '1 microsecond' * $2::bigint"
+    " WHERE name = $1"
+    " RETURNING ceil(1000 * extract(epoch FROM"
+    "     next_at - interval '1 microsecond' * $2::bigint - clock_timestamp()))::bigint",
+    2
+};
+
+bool route_await_turn(struct run *run, size_t recipients, bool *out_go, struct err *err)
+{
+    AUTO_DB_RESULT struct db_result *booked = NULL;
+    int64_t takes_us;
+
+    *out_go = true;
+    if (run->paced->per_second == 0) {
+        return true;
+    }
+    takes_us = (int64_t)recipients * US_PER_S / run->paced->per_second;
+    if (!db_query(stage_db(run->stage), &book_turn,
+                  (struct db_value[]){ db_text(stage_route(run->stage)), db_int8(takes_us) },
+                  &booked, err) ||
+        !stage_commit(run->stage, err)) {
+        return false;
+    }
+    if (db_rows(booked) > 0 && db_get_int(booked, 0, 0) > 0) {
+        *out_go = stage_wait_ms(run->stage, db_get_int(booked, 0, 0));
     }
     return true;
 }

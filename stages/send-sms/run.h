@@ -25,7 +25,7 @@ struct memory {
 };
 
 /* Why the rest of a batch is not sent now. */
-enum halt { HALT_NONE, HALT_ROUTE, HALT_SENDER, HALT_LOST };
+enum halt { HALT_NONE, HALT_ROUTE, HALT_SENDER, HALT_LOST, HALT_STOP };
 
 struct run {
     struct stage *stage;
@@ -39,6 +39,12 @@ struct run {
 
 /* Asks the provider about a claimed window, equal texts in one request; outcomes in its order. */
 struct at_outcome *requests_send(struct run *run, const struct window *window);
+
+/*
+ * Waits for the time at which so many recipients may go, when there is a rate limit. Commits.
+ * *out_go false: told to stop meanwhile.
+ */
+bool route_await_turn(struct run *run, size_t recipients, bool *out_go, struct err *err);
 
 /* Holds the route because of run->worst, and tells. */
 bool route_hold(struct run *run, struct err *err);

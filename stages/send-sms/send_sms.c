@@ -177,9 +177,16 @@ static bool send_window(struct run *run, const struct window *window, struct err
 {
     struct at_outcome *outcomes;
     struct tally tally;
-    bool mine;
+    bool mine, go;
 
     stage_wait_ms(run->stage, 0); /* the broker hears from us between windows */
+    if (!route_await_turn(run, window->count, &go, err)) {
+        return false;
+    }
+    if (!go) {
+        run->halt = HALT_STOP;
+        return true;
+    }
     if (!claim(run, window, &mine, err)) {
         return false;
     }
@@ -265,6 +272,9 @@ static bool conclude(struct run *run, bool resumed, struct err *err)
     case HALT_ROUTE:
         emit_again(run, paced, ROUTE_DELAY_MS);
         return route_hold(run, err) && batch_end(db, &run->batch, BATCH_AGAIN, err);
+    case HALT_STOP:
+        emit_again(run, paced, 0);
+        return batch_end(db, &run->batch, BATCH_AGAIN, err);
     case HALT_NONE:
         break;
     }

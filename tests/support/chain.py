@@ -73,6 +73,7 @@ DEFAULTS = {
     "SIM_REPORT_RETRY": "300ms",
     "SIM_REPORT_RETRIES": "20",
     "SIM_BALANCE": "KES 9000000.00",
+    "SIM_TEXTS": "100000",
 }
 
 Reply = collections.namedtuple("Reply", "status headers body")
@@ -225,7 +226,7 @@ class Simulator:
 
     def messages(self, phone):
         """What was accepted for a number, newest first."""
-        return self.ask("messages?number=" + urllib.parse.quote(e164(phone)))["messages"]
+        return self.ask("messages?number=" + urllib.parse.quote(e164(phone)))
 
     def restart(self):
         """Forgets what it has counted; nothing may be under way."""

@@ -10,6 +10,7 @@
  */
 #include "publish.h"
 
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -30,10 +31,11 @@
 #define FLIGHTS 256 /* messages at the broker at once */
 
 /*
- * Messages of reports at the broker at once. While they are being confirmed the next one fills:
- * two keep the disk and the parsing busy together, more would only make the messages smaller.
+ * Messages of reports at the broker at once. While one is being confirmed the next fills; a second
+ * leaves meanwhile only if it is full. Measured against two and three at any fill: fewer and larger
+ * messages, half as many again callbacks a second with 64 connections, and no later answers.
  */
-#define REPORT_FLIGHTS 2
+#define REPORT_FLIGHTS_FULL 4
 
 #define PROGRESS_MS 1500     /* longest hang in the network; with CONFIRM_MS below 5 s */
 #define IDLE_MS 200          /* heartbeats and reconnects are looked after this often */
@@ -51,6 +53,7 @@ struct flight {
 
 struct report_queue {
     struct report *head, **tail;
+    int count;
 };
 
 struct publisher {
@@ -68,7 +71,7 @@ struct publisher {
     int free_count;
     int report_flights;
     bool wants_parcels; /* the thread sleeps and could take a parcel */
-    bool wants_reports;
+    int wants_reports;  /* likewise, once so many are queued; INT_MAX: never */
     bool stopping;
     bool closed; /* the thread is gone */
     char trouble[200];
@@ -76,6 +79,7 @@ struct publisher {
     _Atomic int64_t away_since_ms; /* 0: the broker takes messages */
     atomic_bool stopped;
 
+    bool has_settled; /* the thread's own, as what follows */
     struct str body;
     struct str exchange, key;
     struct str report_exchange, report_key;
@@ -124,8 +128,11 @@ void publish_report(struct publisher *publisher, struct report *report)
     pthread_mutex_lock(&publisher->lock);
     *publisher->reports.tail = report;
     publisher->reports.tail = &report->next;
-    asleep = publisher->wants_reports;
-    publisher->wants_reports = false;
+    publisher->reports.count++;
+    asleep = publisher->reports.count >= publisher->wants_reports;
+    if (asleep) {
+        publisher->wants_reports = INT_MAX;
+    }
     closed = publisher->closed;
     pthread_mutex_unlock(&publisher->lock);
     if (asleep) {
@@ -176,6 +183,7 @@ static void on_settled(void *context, uint64_t ticket, enum broker_outcome outco
     struct flight *flight = &publisher->flights[ticket];
     struct flight cargo;
 
+    publisher->has_settled = true;
     pthread_mutex_lock(&publisher->lock);
     cargo = *flight;
     free_flight(publisher, (int)ticket);
@@ -211,6 +219,7 @@ static void take_overdue(struct publisher *publisher, int64_t now_ms, struct par
         *reports_tail = publisher->reports.head;
         reports_tail = &publisher->reports.head->next;
         publisher->reports.head = publisher->reports.head->next;
+        publisher->reports.count--;
     }
     if (publisher->reports.head == NULL) {
         publisher->reports.tail = &publisher->reports.head;
@@ -327,6 +336,7 @@ static struct report *take_reports(struct publisher *publisher)
             break;
         }
         last = &(*last)->next;
+        publisher->reports.count--;
     }
     publisher->reports.head = *last;
     if (*last == NULL) {
@@ -365,6 +375,15 @@ static void publish_reports(struct publisher *publisher, const struct report *li
     hand_over(publisher, &message, index, NULL, NULL);
 }
 
+/* So many reports have to be queued for a message of them to leave now. Lock held. */
+static int reports_needed(const struct publisher *publisher, bool room)
+{
+    if (!room || publisher->report_flights >= REPORT_FLIGHTS_FULL) {
+        return INT_MAX;
+    }
+    return publisher->report_flights == 0 ? 1 : REPORTS_MAX;
+}
+
 /* The next cargo as a BUSY flight, or -1: nothing to do, or no room. Sets what may wake us. */
 static int take_cargo(struct publisher *publisher)
 {
@@ -372,8 +391,8 @@ static int take_cargo(struct publisher *publisher)
 
     pthread_mutex_lock(&publisher->lock);
     bool room = publisher->free_count > 0 && broker_publisher_room(publisher->broker) > 0;
-    bool reports_room = room && publisher->report_flights < REPORT_FLIGHTS;
-    bool reports = reports_room && publisher->reports.head != NULL;
+    int needed = reports_needed(publisher, room);
+    bool reports = publisher->reports.count >= needed;
     if (room && (reports || publisher->parcels != NULL)) {
         index = publisher->free_flights[--publisher->free_count];
         struct flight *flight = &publisher->flights[index];
@@ -393,7 +412,7 @@ static int take_cargo(struct publisher *publisher)
         }
     }
     publisher->wants_parcels = index < 0 && room;
-    publisher->wants_reports = index < 0 && reports_room;
+    publisher->wants_reports = index < 0 ? needed : INT_MAX;
     pthread_mutex_unlock(&publisher->lock);
     return index;
 }
@@ -462,10 +481,13 @@ static void *run(void *argument)
                 publish_parcel(publisher, flight->parcel, index);
             }
         }
+        publisher->has_settled = false;
         broker_publisher_pump(publisher->broker, 0, on_settled, publisher);
         note_state(publisher);
-        rest(publisher);
-        broker_publisher_pump(publisher->broker, 0, on_settled, publisher);
+        if (!publisher->has_settled) { /* otherwise there may be room for what waits */
+            rest(publisher);
+            broker_publisher_pump(publisher->broker, 0, on_settled, publisher);
+        }
     }
     return NULL;
 }

@@ -79,7 +79,8 @@ static enum log_level outcome_level(const struct request *req)
     if (req->reply == REPLY_INTERNAL) {
         return LOG_ERROR;
     }
-    return req->reply == REPLY_OK && req->route->scope == SCOPE_NONE ? LOG_DEBUG : LOG_INFO;
+    bool watched = req->route != NULL && req->route->scope == SCOPE_NONE;
+    return req->reply == REPLY_OK && watched ? LOG_DEBUG : LOG_INFO;
 }
 
 void requests_end(struct visit *visit, bool complete)

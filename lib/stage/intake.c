@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/id.h"
+
 void intake_init(struct intake *intake, struct broker_consumer *consumer, size_t size,
                  struct arena *arena)
 {
@@ -26,17 +28,29 @@ void intake_fill(struct intake *intake)
     }
 }
 
-bool intake_take(struct intake *intake, struct broker_delivery *out_delivery)
+/* The one whose turn it is, or count. */
+static size_t choose(const struct intake *intake, bool alone)
 {
-    size_t first = 0;
+    size_t first = intake->count;
 
-    if (intake->count == 0) {
-        return false;
-    }
-    for (size_t i = 1; i < intake->count; i++) {
-        if (intake->waiting[i].queue < intake->waiting[first].queue) {
+    for (size_t i = 0; i < intake->count; i++) {
+        if (!intake->waiting[i].redelivered &&
+            (first == intake->count || intake->waiting[i].queue < intake->waiting[first].queue)) {
             first = i;
         }
+    }
+    if (first == intake->count && intake->count > 0 && alone) {
+        first = id_random_below((uint32_t)intake->count);
+    }
+    return first;
+}
+
+bool intake_take(struct intake *intake, bool alone, struct broker_delivery *out_delivery)
+{
+    const size_t first = choose(intake, alone);
+
+    if (first == intake->count) {
+        return false;
     }
     *out_delivery = intake->waiting[first];
     intake->count--;

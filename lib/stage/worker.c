@@ -152,7 +152,8 @@ static void loop(struct worker *worker)
     while (!signals_stop_asked()) {
         worker_chores(worker);
         worker_tick(worker);
-        if (flights_can_take(&worker->flights) && intake_take(&worker->intake, &delivery)) {
+        if (flights_can_take(&worker->flights) &&
+            intake_take(&worker->intake, worker->flights.used == 0, &delivery)) {
             worker_take(worker, &delivery);
             worker->busy_at_ms = clock_mono_ms();
             worker->empty_checks = 0;

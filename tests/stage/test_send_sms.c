@@ -644,6 +644,7 @@ static void without_a_connection_no_attempt_is_counted(void **state)
     int64_t last = 0;
 
     fake_stage_repeat(fake, false);
+    setenv("SMS_JOB_ATTEMPTS", "1", 1);
     configure(fake, "AT_SMS_URL", "http://127.0.0.1:1/version1");
     for (int i = 1; i <= 8; i++) {
         struct route_event event;

@@ -164,8 +164,11 @@ static void a_small_campaign_is_charged_for_what_it_is(void **state)
     int64_t id = scene_campaign(fake, "sending", 1);
 
     configure(fake, 500, 10000, 12);
-    assert_done(fake, tell(fake, RESERVED, id));
-    assert_batch(fake, 0, id, 1, 1);
+    fake_stage_repeat(fake, false); /* sizes are counted in two ways */
+    for (int twice = 0; twice < 2; twice++) {
+        assert_done(fake, fake_stage_send(fake, RESERVED, "small", scene_fact(id)));
+        assert_batch(fake, 0, id, 1, 1);
+    }
 }
 
 /* Rows that became no recipient, or are suppressed, leave gaps; the sizes do not count them. */
@@ -252,11 +255,15 @@ static void a_paused_campaign_sends_nothing_until_it_is_resumed(void **state)
     assert_true(fake_stage_tick(fake));
     assert_int_equal(fake_stage_emitted(fake), 0);
     scene_sql(fake, "UPDATE campaigns SET status = 'sending' WHERE id = %lld", (long long)id);
-    assert_done(fake, tell(fake, RESUMED, id));
-    assert_int_equal(fake_stage_emitted_of(fake, READY), 3); /* two woken, one more */
-    assert_batch(fake, 0, id, 2, 10);
-    assert_batch(fake, 1, id, 3, 10);
-    assert_batch(fake, 2, id, 4, 10);
+    fake_stage_repeat(fake, false);
+    for (int twice = 0; twice < 2; twice++) { /* in the same order: their ids count on it */
+        assert_done(fake, fake_stage_send(fake, RESUMED, "resumed", scene_fact(id)));
+        assert_int_equal(fake_stage_emitted_of(fake, READY), 3); /* two woken, one more */
+        assert_batch(fake, 0, id, 2, 10);
+        assert_batch(fake, 1, id, 3, 10);
+        assert_batch(fake, 2, id, 4, 10);
+    }
+    fake_stage_repeat(fake, true);
     assert_int_equal(
         scene_number(fake, "SELECT count(*) FROM batches WHERE campaign_id = %lld AND waiting",
                      (long long)id),

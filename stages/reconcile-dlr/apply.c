@@ -113,15 +113,18 @@ static struct columns *lay_out(struct report *reports, size_t count, struct aren
 
 /*
  * $8 is the state the recipient must have, $9 the reason it must have or NULL. The bounds keep the
- * partitions of other times out of it.
+ * partitions of other times out of it; they are given per row, because a condition on the campaign
+ * alone would offer the planner a scan of all of them.
  */
 static const struct db_statement update_recipients = {
     "apply_update_recipients",
     "UPDATE recipients r"
     "   SET state = u.state, network = nullif(u.network, 0), final_at = u.at, reason = u.reason"
     "  FROM unnest($1::bigint[], $2::text[], $3::smallint[], $4::int[], $5::timestamptz[],"
-    "              $6::text[]) WITH ORDINALITY AS u(msisdn, id, state, network, at, reason, i)"
-    " WHERE r.msisdn = u.msisdn AND r.campaign_id >= $7 AND r.campaign_id < $10"
+    "              $6::text[], array_fill($7::bigint, ARRAY[cardinality($1::bigint[])]),"
+    "              array_fill($10::bigint, ARRAY[cardinality($1::bigint[])]))"
+    "       WITH ORDINALITY AS u(msisdn, id, state, network, at, reason, low, high, i)"
+    " WHERE r.msisdn = u.msisdn AND r.campaign_id >= u.low AND r.campaign_id < u.high"
     "   AND r.provider_id = u.id AND r.state = $8 AND ($9::text IS NULL OR (r.reason = $9 AND "
     "u.state = 4))"
     " RETURNING u.i, r.campaign_id, r.batch, r.state",
@@ -287,10 +290,12 @@ static struct columns *without(const struct columns *all, const struct db_result
  */
 static const struct db_statement find_known = {
     "apply_find_known",
-    "SELECT u.i FROM unnest($1::bigint[], $2::text[], $4::smallint[])"
-    "       WITH ORDINALITY AS u(msisdn, id, state, i)"
+    "SELECT u.i"
+    "  FROM unnest($1::bigint[], $2::text[], $4::smallint[],"
+    "              array_fill($3::bigint, ARRAY[cardinality($1::bigint[])]))"
+    "       WITH ORDINALITY AS u(msisdn, id, state, low, i)"
     " WHERE EXISTS (SELECT FROM recipients r"
-    "                WHERE r.msisdn = u.msisdn AND r.campaign_id >= $3 AND r.provider_id = u.id"
+    "                WHERE r.msisdn = u.msisdn AND r.campaign_id >= u.low AND r.provider_id = u.id"
     "                  AND r.state NOT IN (2, 3)"
     "                  AND NOT (r.state = 5 AND r.reason = 'AbsentSubscriber' AND u.state = 4))",
     4

@@ -242,11 +242,17 @@ static const struct db_statement insert_recipients = {
     6
 };
 
-/* Which of these rows were not inserted: their number was in an earlier chunk. */
+/*
+ * Which of these rows were not inserted: their number was in an earlier chunk. The campaign is
+ * given per row, so that the planner has no scan of the whole campaign to choose.
+ */
 static const struct db_statement find_missing = {
     "chunk_find_missing",
-    "SELECT u.i FROM unnest($2::int[]) WITH ORDINALITY AS u(seq, i)"
-    " WHERE NOT EXISTS (SELECT FROM recipients r WHERE r.campaign_id = $1 AND r.seq = u.seq)"
+    "SELECT u.i"
+    "  FROM unnest(array_fill($1::bigint, ARRAY[cardinality($2::int[])]), $2::int[])"
+    "       WITH ORDINALITY AS u(campaign_id, seq, i)"
+    " WHERE NOT EXISTS (SELECT FROM recipients r"
+    "                    WHERE r.campaign_id = u.campaign_id AND r.seq = u.seq)"
     " ORDER BY u.i",
     2
 };

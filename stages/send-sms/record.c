@@ -105,8 +105,11 @@ static struct change *collect(const struct window *window, const struct at_outco
     return change;
 }
 
-/* $10 is the state the rows must have: pending for the owner of the claim, in doubt for a late
- * answer. */
+/*
+ * $10 is the state the rows must have: pending for the owner of the claim, in doubt for a late
+ * answer. The campaign is given per row: a condition on it alone would offer the planner a scan of
+ * the whole campaign, which it takes while its statistics are from before.
+ */
 static const struct db_statement update_recipients = {
     "record_update_recipients",
     "UPDATE recipients r"
@@ -114,10 +117,11 @@ static const struct db_statement update_recipients = {
     "       cost_e4 = u.cost, provider_id = u.id, currency = u.currency, reason = u.reason,"
     "       sent_at = CASE WHEN u.state = 0 THEN NULL ELSE $11::timestamptz END,"
     "       final_at = CASE WHEN u.state = 5 THEN $11::timestamptz END"
-    "  FROM unnest($3::int[], $4::smallint[], $5::smallint[], $6::smallint[], $7::int[],"
-    "              $8::text[], $9::text[], $12::text[])"
-    "       AS u(seq, state, code, tried, cost, id, currency, reason)"
-    " WHERE r.campaign_id = $1 AND r.seq = u.seq AND r.state = $10"
+    "  FROM unnest(array_fill($1::bigint, ARRAY[cardinality($3::int[])]), $3::int[],"
+    "              $4::smallint[], $5::smallint[], $6::smallint[], $7::int[], $8::text[],"
+    "              $9::text[], $12::text[])"
+    "       AS u(campaign_id, seq, state, code, tried, cost, id, currency, reason)"
+    " WHERE r.campaign_id = u.campaign_id AND r.seq = u.seq AND r.state = $10"
     " RETURNING r.seq",
     12
 };

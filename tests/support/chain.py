@@ -198,6 +198,43 @@ class Program:
         return sum(all(word in line for word in words) for line in self.text().splitlines())
 
 
+class Psql:
+    """One psql for many questions: tests ask often, and a process each would cost more than them."""
+
+    END = "that is all"
+
+    def __init__(self, url):
+        self.process = subprocess.Popen(["psql", "-qXAtd", url], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        text=True, preexec_fn=die_with_parent)
+
+    def rows(self, query):
+        """Raises OSError when the connection is lost."""
+        print("SELECT row_to_json(t) FROM (%s) AS t;\n\\echo %s" % (query, self.END),
+              file=self.process.stdin, flush=True)
+        rows, words = [], []
+        for line in self.process.stdout:
+            if line.rstrip() == self.END:
+                break
+            if line.startswith("{"):
+                rows.append(json.loads(line))
+            else:
+                words.append(line)
+        else:
+            raise OSError("psql ended")
+        text = "".join(words)
+        if "server closed the connection" in text or "terminating connection" in text:
+            raise OSError(text)
+        check(not text, "%s\n%s" % (query, text))
+        return rows
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+        self.process.kill()
+        self.process.wait()
+
+
 class Simulator:
     """The provider's control side."""
 
@@ -457,6 +494,7 @@ class Chain:
         self.counter = 0
         self.next_phone = 710000000
         self.admin = None
+        self.psql = None
         self.provider = "http://127.0.0.1:%d" % free_port()
         self.http_listen = "127.0.0.1:%d" % free_port()
         self.simulator = Simulator(self)
@@ -537,6 +575,8 @@ class Chain:
         if self.admin is not None:
             with contextlib.suppress(pika.exceptions.AMQPError, OSError):
                 self.admin.close()
+        if self.psql is not None:
+            self.psql.close()
         for program in self.programs.values():
             program.discard()
         if keep:
@@ -561,13 +601,18 @@ class Chain:
                               stdin=subprocess.DEVNULL, capture_output=True, text=True).stdout
 
     def sql(self, query):
-        """Rows as dicts."""
-        done = subprocess.run(
-            ["psql", "-qXAtd", self.servers["DATABASE_URL"], "-v", "ON_ERROR_STOP=1",
-             "-c", "SELECT row_to_json(t) FROM (%s) AS t" % query],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        check(done.returncode == 0, "%s\n%s" % (query, done.stderr))
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        """Rows as dicts. Outlives a restart of the database."""
+        for attempt in (1, 2):
+            if self.psql is None:
+                self.psql = Psql(self.servers["DATABASE_URL"])
+            try:
+                return self.psql.rows(query)
+            except OSError:
+                self.psql.close()
+                self.psql = None
+                if attempt == 2:
+                    raise Failure("the database is away: " + query) from None
+        return None
 
     def execute(self, statement):
         subprocess.run(["psql", "-qXd", self.servers["DATABASE_URL"], "-v", "ON_ERROR_STOP=1",

@@ -139,6 +139,17 @@ static inline int64_t depth(const char *queue)
     return ready;
 }
 
+/* The broker takes note of a connection's end, and counts what it returns, in its own time. */
+static inline void await_depth(const char *queue, int64_t wanted)
+{
+    const int64_t until_ms = clock_mono_ms() + 10000;
+
+    while (depth(queue) != wanted && clock_mono_ms() < until_ms) {
+        clock_sleep_ms(20);
+    }
+    assert_int_equal(depth(queue), wanted);
+}
+
 static inline struct broker_publisher *publisher(unsigned window)
 {
     struct broker_conf c = conf();

@@ -69,15 +69,15 @@ static void all_of_many_messages_arrive_once(void **state)
     (void)state;
     declare("many");
     out = publish_many("many", MANY, 300);
-    assert_int_equal(depth("many"), MANY);
+    await_depth("many", MANY);
     in = consume_many("many", MANY, 300);
-    assert_int_equal(depth("many"), 0);
+    await_depth("many", 0);
     print_message("300 B: %.0f published/s, %.0f consumed/s\n", MANY / out, MANY / in);
 
     out = publish_many("many", LARGE, 65536);
     in = consume_many("many", LARGE, 65536);
     print_message("64 KiB: %.0f published/s, %.0f consumed/s\n", LARGE / out, LARGE / in);
-    assert_int_equal(depth("many"), 0);
+    await_depth("many", 0);
 }
 
 static void a_message_arrives_with_all_it_carries(void **state)
@@ -144,7 +144,7 @@ static void a_message_arrives_with_all_it_carries(void **state)
     broker_ack(con, delivery.tag);
     broker_delivery_free(&delivery);
     broker_consumer_destroy(con);
-    assert_int_equal(depth("carries"), 0);
+    await_depth("carries", 0);
 }
 
 static void bodies_around_the_size_of_a_frame_arrive_whole(void **state)
@@ -203,7 +203,7 @@ static void an_unroutable_message_is_returned(void **state)
     for (unsigned i = 0; i < 100; i++) {
         assert_int_equal(outcomes.seen[i], 1);
     }
-    assert_int_equal(depth("routed"), 66);
+    await_depth("routed", 66);
     broker_publisher_destroy(pub);
     free(outcomes.seen);
 }
@@ -343,7 +343,7 @@ static void what_was_not_acknowledged_comes_again(void **state)
     broker_delivery_free(&delivery);
     broker_consumer_destroy(con);
 
-    assert_int_equal(depth("again"), 2);
+    await_depth("again", 2);
     con = consumer("again", 10);
     for (int i = 0; i < 2; i++) {
         delivery = take(con);
@@ -353,7 +353,7 @@ static void what_was_not_acknowledged_comes_again(void **state)
         broker_delivery_free(&delivery);
     }
     broker_consumer_destroy(con);
-    assert_int_equal(depth("again"), 0);
+    await_depth("again", 0);
     broker_publisher_destroy(pub);
 }
 
@@ -415,7 +415,7 @@ static void a_deleted_queue_is_subscribed_again(void **state)
     broker_ack(con, delivery.tag);
     broker_delivery_free(&delivery);
     broker_consumer_destroy(con);
-    assert_int_equal(depth("deleted"), 0);
+    await_depth("deleted", 0);
     broker_publisher_destroy(pub);
 }
 
@@ -470,7 +470,7 @@ static void a_report_may_publish(void **state)
         broker_publisher_pump(pub, 100, publish_from_the_report, pub);
         assert_true(clock_mono_ms() < deadline_ms);
     }
-    assert_int_equal(depth("chain"), 21);
+    await_depth("chain", 21);
     broker_publisher_destroy(pub);
 }
 

@@ -125,7 +125,7 @@ static void messages_travel(void **state)
     }
     broker_consumer_destroy(con);
     broker_publisher_destroy(pub);
-    assert_int_equal(depth(queue), 0);
+    await_depth(queue, 0);
 }
 
 int main(void)

@@ -132,7 +132,7 @@ static void survive(const char *queue, const char *command)
                   story->next);
     broker_publisher_destroy(story->pub);
     broker_consumer_destroy(story->con);
-    assert_int_equal(depth(queue), 0);
+    await_depth(queue, 0);
     free(story);
 }
 

@@ -67,9 +67,6 @@ bool route_reopen(struct run *run, struct err *err)
 {
     int64_t rows;
 
-    if (!run->batch.route_held || run->total.accepted == 0) {
-        return true;
-    }
     if (!db_run(stage_db(run->stage), &open_route,
                 (struct db_value[]){ db_text(stage_route(run->stage)) }, &rows, err)) {
         return false;
@@ -77,11 +74,24 @@ bool route_reopen(struct run *run, struct err *err)
     if (rows > 0) {
         stage_emit(run->stage, &route_opened_v1,
                    &(struct route_event){ .route = stage_route(run->stage),
-                                          .why = "accepted_again",
+                                          .why = "answers_again",
                                           .detail = "",
                                           .at_ms = stage_now_ms(run->stage) });
     }
     return true;
+}
+
+static const struct db_statement return_probe = {
+    "send_return_probe",
+    "UPDATE routes SET held_until = now()"
+    " WHERE name = $1 AND status = 'held' AND held_until IS NOT NULL",
+    1,
+};
+
+bool route_return_probe(struct run *run, struct err *err)
+{
+    return db_run(stage_db(run->stage), &return_probe,
+                  (struct db_value[]){ db_text(stage_route(run->stage)) }, NULL, err);
 }
 
 /* A generic cell rate algorithm without burst; the row serialises the workers. $2 microseconds. */

@@ -32,6 +32,7 @@ struct run {
     const struct batch_paced *paced;
     struct batch batch;
     struct tally total;
+    bool asked;       /* the provider, about some recipient */
     bool held_window; /* some recipient may not be sent to at this hour */
     enum halt halt;
     struct at_verdict worst; /* what made it halt */
@@ -49,7 +50,10 @@ bool route_await_turn(struct run *run, size_t recipients, bool *out_go, struct e
 /* Holds the route because of run->worst, and tells. */
 bool route_hold(struct run *run, struct err *err);
 
-/* Opens a held route over which something was accepted again, and tells. */
+/* Opens a held route over which the provider answers again, and tells. */
 bool route_reopen(struct run *run, struct err *err);
+
+/* Lets another batch be the probe at once. */
+bool route_return_probe(struct run *run, struct err *err);
 
 #endif

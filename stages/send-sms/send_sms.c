@@ -196,6 +196,7 @@ static bool send_window(struct run *run, const struct window *window, struct err
     }
     stage_crash_point("after_claim");
     outcomes = requests_send(run, window);
+    run->asked = true;
     if (!record_firmly(run, window, outcomes, &tally, &mine, err)) {
         return false;
     }
@@ -261,7 +262,7 @@ static bool conclude(struct run *run, bool resumed, struct err *err)
     bool again = run->total.again > 0;
 
     /* Windows that an earlier delivery of this message recorded are not in our total. */
-    if (!route_reopen(run, err) || (resumed && !batch_has_pending(db, &run->batch, &again, err))) {
+    if ((resumed || run->halt == HALT_ROUTE) && !batch_has_pending(db, &run->batch, &again, err)) {
         return false;
     }
     switch (run->halt) {
@@ -270,8 +271,10 @@ static bool conclude(struct run *run, bool resumed, struct err *err)
     case HALT_SENDER:
         return pause(run, err) && batch_end(db, &run->batch, BATCH_WAIT, err);
     case HALT_ROUTE:
-        emit_again(run, paced, ROUTE_DELAY_MS);
-        return route_hold(run, err) && batch_end(db, &run->batch, BATCH_AGAIN, err);
+        if (!route_hold(run, err)) {
+            return false;
+        }
+        break;
     case HALT_STOP:
         emit_again(run, paced, 0);
         return batch_end(db, &run->batch, BATCH_AGAIN, err);
@@ -279,7 +282,7 @@ static bool conclude(struct run *run, bool resumed, struct err *err)
         break;
     }
     if (again) {
-        emit_again(run, paced, backoff(run));
+        emit_again(run, paced, run->halt == HALT_ROUTE ? ROUTE_DELAY_MS : backoff(run));
         return batch_end(db, &run->batch, BATCH_AGAIN, err);
     }
     emit_done(run, paced);
@@ -313,6 +316,17 @@ static bool is_wanted(struct run *run, bool *out_wanted, struct err *err)
     return true;
 }
 
+/* What this batch found out about a held route; a probe that asked nothing leaves it to another. */
+static bool settle_route(struct run *run, struct err *err)
+{
+    bool answered = run->asked && (run->halt == HALT_NONE || run->halt == HALT_SENDER);
+
+    if (!run->batch.route_held || !run->paced->probe || run->halt == HALT_ROUTE) {
+        return true;
+    }
+    return answered ? route_reopen(run, err) : route_return_probe(run, err);
+}
+
 /* With the batch's lock held. *out_found false: its row is not there yet. */
 static bool run_batch(struct run *run, int64_t campaign_id, bool *out_found, struct err *err)
 {
@@ -338,7 +352,8 @@ static bool run_batch(struct run *run, int64_t campaign_id, bool *out_found, str
         log_warn(stage_log(run->stage), "answers_lost", KV_INT("recipients", doubted));
     }
     resumed = run->batch.claimed_seq >= run->batch.first_seq;
-    return !wanted || (send_batch(run, err) && conclude(run, resumed, err));
+    return (!wanted || (send_batch(run, err) && conclude(run, resumed, err))) &&
+           settle_route(run, err);
 }
 
 static enum verdict handle(struct stage *stage, const struct message *in)

@@ -20,13 +20,14 @@ def storm_under(chain, personal=False, doubts=0, clear_at=None, **faults):
 
 
 def test_answers_never_come_though_the_message_was_taken(chain):
-    storm_under(chain, withhold={"share": 0.05, "count": 6})
+    storm_under(chain, withhold={"share": 0.05, "count": 3})
 
 
 def test_connections_close_after_the_message_was_taken(chain):
-    storm_under(chain, close_accepted={"share": 0.03, "count": 5},
-                error_500_accepted={"share": 0.03, "count": 5}, truncated={"share": 0.03, "count": 3},
-                garbage={"share": 0.03, "count": 3}, partial={"share": 0.05, "count": 5})
+    # Few, because each rests the route for a moment.
+    storm_under(chain, close_accepted={"share": 0.05, "count": 2},
+                error_500_accepted={"share": 0.05, "count": 2}, truncated={"share": 0.05, "count": 1},
+                garbage={"share": 0.05, "count": 1}, partial={"share": 0.05, "count": 3})
 
 
 def test_connections_close_after_texts_of_their_own_were_taken(chain):
@@ -45,8 +46,8 @@ def test_the_provider_is_slow_to_take_more(chain):
 
 def test_the_provider_fails_without_taking(chain):
     # Neither says whether the message was taken.
-    storm_under(chain, doubts=6 * BATCH, error_500={"share": 0.05, "count": 3},
-                unavailable_503={"share": 0.05, "count": 3})
+    storm_under(chain, doubts=4 * BATCH, error_500={"share": 0.05, "count": 2},
+                unavailable_503={"share": 0.05, "count": 2})
 
 
 def test_the_key_is_refused_for_a_while(chain):

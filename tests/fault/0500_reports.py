@@ -8,7 +8,7 @@ SETTINGS = {**storm.SETTINGS, "RECONCILE_NO_REPORT_AFTER": "12s"}
 
 
 def test_early_reports_wait_for_the_answer(chain):
-    chain.simulator.faults(report_early=1, early_ms=400)
+    chain.simulator.faults(report_early=1, early_ms=60)
     Storm(chain).end()
     chain.simulator.clear("report_early")
 

@@ -353,14 +353,17 @@ static void without_a_definite_answer_recipients_are_in_doubt_for_good(void **st
         assert_int_equal(counter(fake, id, "captured + released"), 0);
         /* No answer at all: the route rests. */
         assert_int_equal(fake_stage_emitted_of(fake, HELD), 1);
-        assert_int_equal(fake_stage_emitted_of(fake, READY), 1);
         assert_true(route(fake, "status = 'held' AND held_until > now()"));
+        /* Nobody is left to be tried again, so the batch will not be the probe. */
+        assert_int_equal(fake_stage_emitted_of(fake, READY), 0);
+        assert_int_equal(fake_stage_emitted_of(fake, DONE), 1);
         /* Whatever comes of the batch, nobody of them is sent to again. */
         simulator_faults("{\"withhold\":0,\"close_accepted\":0,\"error_500_accepted\":0,"
                          "\"truncated\":0,\"garbage\":0,\"error_500\":0,\"unavailable_503\":0}");
         assert_done(fake, probe(fake, id));
         assert_int_equal(fake_stage_emitted_of(fake, DONE), 1);
         assert_true(is_done(fake, id));
+        assert_true(route(fake, "status = 'held' AND held_until <= now()"));
         assert_int_equal(counter(fake, id, "in_doubt"), 4);
         assert_int_equal(counter(fake, id, "(settled_at IS NULL)::int"), 1);
         assert_int_equal(simulator_count("requests"), 1);

@@ -5,21 +5,26 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define PATH_BYTES 64
 #define STAT_BYTES 1024
-#define CHILDREN_MAX 1024
+#define CHILDREN_BYTES 8192
+
+/* Of /proc/<pid>/stat: utime, stime, cutime, cstime. */
+#define FIRST_FIELD 14
+#define ENDED_FIELD 16
+#define LAST_FIELD 17
 
 /* Ticks of one process; with_ended adds those of its waited-for children. */
 static int64_t ticks_of(pid_t pid, bool with_ended)
 {
     char path[PATH_BYTES];
     char stat[STAT_BYTES];
-    unsigned long own_user, own_system;
-    long ended_user, ended_system;
-    const char *rest;
+    int64_t ticks = 0;
+    char *at;
     size_t len;
     FILE *file;
 
@@ -31,30 +36,36 @@ static int64_t ticks_of(pid_t pid, bool with_ended)
     len = fread(stat, 1, sizeof stat - 1, file);
     (void)fclose(file);
     stat[len] = '\0';
-    /* The name is in brackets and may hold anything; proc(5) counts fields from 1. */
-    rest = strrchr(stat, ')');
-    if (rest == NULL ||
-        sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld", &own_user,
-               &own_system, &ended_user, &ended_system) != 4) {
-        return 0;
+    /* The name is in brackets and may hold anything; then come fields 3 and on of proc(5). */
+    at = strrchr(stat, ')');
+    for (int field = 3; at != NULL && field <= LAST_FIELD; field++) {
+        at = strchr(at + 1, ' ');
+        if (at != NULL && field >= FIRST_FIELD && (with_ended || field < ENDED_FIELD)) {
+            ticks += strtol(at, NULL, 10);
+        }
     }
-    return (int64_t)(own_user + own_system) + (with_ended ? ended_user + ended_system : 0);
+    return ticks;
 }
 
 int64_t cpu_used_ms(pid_t pid)
 {
     char path[PATH_BYTES];
+    char children[CHILDREN_BYTES];
     int64_t ticks = ticks_of(pid, true);
+    char *at = children, *end;
+    size_t len;
     FILE *file;
-    int child;
 
     (void)snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, pid);
     file = fopen(path, "re");
     if (file != NULL) {
-        for (int i = 0; i < CHILDREN_MAX && fscanf(file, "%d", &child) == 1; i++) {
-            ticks += ticks_of(child, false);
-        }
+        len = fread(children, 1, sizeof children - 1, file);
         (void)fclose(file);
+        children[len] = '\0';
+        for (long child = strtol(at, &end, 10); end != at; child = strtol(at, &end, 10)) {
+            ticks += ticks_of((pid_t)child, false);
+            at = end;
+        }
     }
     return ticks * 1000 / sysconf(_SC_CLK_TCK);
 }

@@ -9,8 +9,9 @@ SETTLE_S = 3
 
 
 def idle(stack, seconds):
-    """Memory, and CPU over some seconds, of each process of ours."""
+    """Memory, and CPU over some seconds, of each process of ours; CPU of the servers."""
     time.sleep(SETTLE_S)
+    groups_before = stack.groups.cpu()
     pids = {(name, pid): cpu_ns(pid) for name in [*STAGES, "ingress"]
             for pid in children_of(stack.processes[name].pid)}
     time.sleep(seconds)
@@ -22,4 +23,7 @@ def idle(stack, seconds):
         found.append({"program": name, "role": role, "rss_mib": round(rss, 1),
                       "pss_mib": round(pss, 1), "cpu_ms": round(used_ms, 1),
                       "cpu_percent": round(used_ms / seconds / 10, 3)})
-    return {"seconds": seconds, "processes": found}
+    groups_after = stack.groups.cpu()
+    servers = {name: round((groups_after[name] - groups_before[name]) / seconds * 100, 2)
+               for name in ("postgres", "rabbitmq", "simulator")}
+    return {"seconds": seconds, "processes": found, "servers_cpu_percent": servers}

@@ -34,6 +34,11 @@ def _ticks(pid):
     return sum(int(field) for field in fields[11:15])
 
 
+def cpu_s(pid):
+    """User and system time of a process, in seconds."""
+    return _ticks(pid) / TICKS
+
+
 def _status_kib(pid, name):
     for line in _read(f"/proc/{pid}/status").splitlines():
         if line.startswith(name + ":"):

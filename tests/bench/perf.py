@@ -6,7 +6,7 @@ import signal
 import subprocess
 
 FREQUENCY = 397  # no divisor of the kernel's ticks
-SYMBOLS = 14
+SYMBOLS = 20
 STATEMENTS = 12
 
 
@@ -34,7 +34,7 @@ class Profile:
     def _perf(self, *keys):
         shown = subprocess.run(
             ["perf", "report", "-i", str(self.data), "--no-children",
-             "-g", "none", "--stdio", "-F", "overhead," + ",".join(keys), "--percent-limit", "0.1"],
+             "-g", "none", "--stdio", "-F", "overhead," + ",".join(keys), "--percent-limit", "0.05"],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
         return [line.strip() for line in shown.splitlines() if re.match(r"\s+\d+\.\d+%", line)]
 
@@ -49,8 +49,12 @@ class Profile:
             for line in self._perf("comm", "dso", "symbol"):
                 share, program, rest = re.match(r"(\S+)\s+(\S+)\s+(.*)", line).groups()
                 shown.setdefault(program, []).append(f"  {share:>7} {' '.join(rest.split())}")
+            homes = self._perf("comm", "dso")
             for program in [line.split()[1] for line in programs[:12]]:
-                lines += [f"{program}:"] + shown.get(program, [])[:SYMBOLS]
+                at = [line.split() for line in homes if line.split()[1] == program]
+                lines.append(f"{program}: " + ", ".join(f"{home} {share}" for share, _, home in
+                                                        [words[:3] for words in at[:6]]))
+                lines += shown.get(program, [])[:SYMBOLS]
         lines.append("statements by time (pg_stat_statements): ms in all, calls, ms a call, rows, "
                      "statement")
         for row in self.stack.psql(

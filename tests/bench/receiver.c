@@ -18,8 +18,8 @@
 #define MSISDN_MAX 999999999999999
 #define POLL_MS 2
 #define SCRATCH_BYTES (64UL << 10)
-#define CONNECTION_BYTES (64UL << 10) /* of arena for each; they are few and stay open */
-#define CONNECTIONS_MAX 64
+#define CONNECTION_BYTES 2048UL /* of arena for each */
+#define CONNECTIONS_MAX 1024
 
 struct receiver {
     struct MHD_Daemon *daemon;

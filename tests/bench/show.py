@@ -31,6 +31,8 @@ def run(one):
               f"{one['cpu_s'][name] / one['recipients'] * 1e6:>8.1f} {one['peak_mib'][name]:>9.1f}")
     print(f"  {'all':<16} {one['cpu_total_s']:>8.2f} "
           f"{one['cpu_total_s'] / one['recipients'] * 1e6:>8.1f}   cores busy: {one['busy']:.0%}")
+    print("  postgres, us each: " + ", ".join(f"{name} {seconds / one['recipients'] * 1e6:.1f}"
+                                             for name, seconds in one["postgres_cpu_s"].items()))
 
 
 def bare(one):
@@ -46,11 +48,13 @@ def sms(results):
         run(by_rate[len(by_rate) // 2])
         bare(sorted(result["bare_runs"], key=lambda one: one["rate"])[len(by_rate) // 2])
     print(f"\n{'':<14}{'bare/s':>10}{'accepted/s':>12}{'delivered/s':>13}{'of bare':>9}"
-          f"{'CPU us':>9}{'bare us':>9}")
+          f"{'CPU us':>9}{'bare us':>9}{'alone/s':>10}")
     for result in results:
         print(f"{result['kind']:<14}{result['bare_rate']:>10,.0f}{result['rate_accepted']:>12,.0f}"
               f"{result['rate_delivered']:>13,.0f}{result['share_of_bare']:>9.0%}"
-              f"{result['cpu_us_per_recipient']:>9.1f}{result['bare_cpu_us_per_recipient']:>9.1f}")
+              f"{result['cpu_us_per_recipient']:>9.1f}{result['bare_cpu_us_per_recipient']:>9.1f}"
+              f"{result['rate_if_alone']:>10,.0f}")
+    print("alone/s: what the CPU time would allow if nothing else ran and no core ever waited")
 
 
 def latency(results):
@@ -67,6 +71,8 @@ def idle(result):
     for one in result["processes"]:
         print(f"  {one['program']:<16} {one['role']:<10} {one['rss_mib']:>8} {one['pss_mib']:>8} "
               f"{one['cpu_ms']:>8} {one['cpu_percent']:>7.3f}")
+    print("  servers, % of a core: " + ", ".join(f"{name} {percent}" for name, percent
+                                                  in result["servers_cpu_percent"].items()))
 
 
 def million(runs, results):

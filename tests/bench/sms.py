@@ -5,9 +5,26 @@ import time
 
 import bare
 import campaigns
-from machine import CORES
+from machine import CORES, cpu_s
 
 WARM_UP = 5000
+
+
+def backends(stack):
+    """CPU seconds so far of each process of PostgreSQL, by pid and by what it serves."""
+    return {(int(pid), name): cpu_s(int(pid)) for pid, name in stack.psql(
+        "SELECT pid, CASE backend_type WHEN 'client backend' THEN application_name "
+        "ELSE backend_type END FROM pg_stat_activity")}
+
+
+def used_by_backends(stack, before):
+    """Seconds used since before by what it serves, the largest first."""
+    used = {}
+    for (pid, name), now in backends(stack).items():
+        group = name.partition("/")[0]
+        used[group] = used.get(group, 0) + now - before.get((pid, name), 0)
+    return {name: round(seconds, 2)
+            for name, seconds in sorted(used.items(), key=lambda pair: -pair[1]) if seconds > 0.005}
 
 
 def run_one(stack, kind, count, number):
@@ -17,10 +34,11 @@ def run_one(stack, kind, count, number):
     stack.simulator.reset()
     stack.psql("CHECKPOINT")
     stack.groups.forget_peaks()
-    before = stack.groups.cpu()
+    before, backends_before = stack.groups.cpu(), backends(stack)
     row, begun, answered = campaigns.upload(stack, kind, number, path)
     seen = campaigns.await_delivered(stack, row, count)
     after = stack.groups.cpu()
+    served = used_by_backends(stack, backends_before)
     peaks = stack.groups.peaks()
     campaigns.await_completed(stack, row)
     accepted = stack.simulator.stats()["last_accept_ms"] / 1000
@@ -33,7 +51,8 @@ def run_one(stack, kind, count, number):
         "accepted_s": round(accepted - begun, 3), "delivered_s": round(seen - begun, 3),
         "rate_accepted": round(count / (accepted - begun)),
         "rate_delivered": round(count / (seen - begun)),
-        "cpu_s": cpu, "cpu_total_s": round(sum(cpu.values()), 2),
+        "cpu_s": cpu, "postgres_cpu_s": served, "cpu_total_s": round(sum(cpu.values()), 2),
+        "rate_if_alone": round(count / (sum(cpu.values()) / CORES)),
         "busy": round(sum(cpu.values()) / (seen - begun) / CORES, 2),
         "peak_mib": {name: round(peak, 1) for name, peak in peaks.items()},
     }
@@ -63,6 +82,7 @@ def sms(stack, kinds, count, repeat):
             "kind": kind, "recipients": count, "runs": runs, "bare_runs": bares,
             "bare_rate": bare_rate, "rate_accepted": median(runs, "rate_accepted"),
             "rate_delivered": median(runs, "rate_delivered"),
+            "rate_if_alone": median(runs, "rate_if_alone"),
             "share_of_bare": round(median(runs, "rate_delivered") / bare_rate, 3),
             "cpu_us_per_recipient": round(median(runs, "cpu_total_s") / count * 1e6, 1),
             "bare_cpu_us_per_recipient": round(median(bares, "cpu_s") / count * 1e6, 1),

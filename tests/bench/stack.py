@@ -102,10 +102,11 @@ class Psql:
 class Simulator:
     """The provider, posting its reports to report_url."""
 
-    def __init__(self, stack, name, report_url, delay):
+    def __init__(self, stack, name, report_url, connections):
         self.process = stack.start(name, [stack.tool("tests/simulators/africastalking-simulator")], {
-            "SIM_LISTEN": "127.0.0.1:0", "SIM_REPORT_URL": report_url, "SIM_REPORT_DELAY": delay,
-            "SIM_REPORT_CONNECTIONS": str(stack.options.report_connections),
+            "SIM_LISTEN": "127.0.0.1:0", "SIM_REPORT_URL": report_url,
+            "SIM_REPORT_DELAY": stack.options.report_delay,
+            "SIM_REPORT_CONNECTIONS": str(connections),
             "SIM_BALANCE": "KES 1000000000.00"})
         self.url = "http://" + stack.listening(name)
 
@@ -163,7 +164,10 @@ class Stack:
             run(SERVERS, "stop", self.dir / "servers")
         else:
             run(SERVERS, "discard", self.dir / "servers")
-            shutil.rmtree(self.dir)
+            if self.options.keep_logs:
+                print(f"\nthe programs' logs are in {self.dir}")
+            else:
+                shutil.rmtree(self.dir)
 
     def tool(self, path):
         return self.build / path
@@ -229,7 +233,7 @@ class Stack:
         self.url = f"http://127.0.0.1:{port}"
         self.simulator = Simulator(
             self, "simulator", f"{self.url}/api/messages/delivery-callback/{TOKEN}",
-            self.options.report_delay)
+            self.options.report_connections)
         self.env.update({
             "HTTP_LISTEN": f"127.0.0.1:{port}", "COMMUNICATIONS_WEBHOOK_TOKEN": TOKEN,
             "AT_USERNAME": "sandbox", "AT_API_KEY": "simulator-key",

@@ -7,6 +7,7 @@
 #include "campaign/store.h"
 #include "chunker.h"
 #include "idempotency.h"
+#include "lease.h"
 #include "msg/message.h"
 #include "rows.h"
 #include "text/template.h"
@@ -160,6 +161,9 @@ bool draft_read_arguments(const struct request *req, struct draft *out_draft, st
     str_putc(&json, '}');
     ok = ok && draft_read_sms(json.bytes, json.len, req->arena, out_draft, err);
     str_free(&json);
+    if (ok) {
+        out_draft->streamed = true;
+    }
     return ok;
 }
 
@@ -208,6 +212,22 @@ bool draft_check_columns(const struct draft *draft, const char *const *columns, 
     return true;
 }
 
+/*
+ * Under a key that was used before it is that campaign, unless it was an upload that never came
+ * whole: its rows may be others than those that come now, so it is left behind.
+ */
+static bool create_row(struct request *req, const struct campaign_new *new,
+                       struct campaign_made *out_made, struct err *err)
+{
+    bool broken = false;
+
+    if (!campaign_create(req->db, new, req->arena, out_made, err) ||
+        (out_made->existed && !lease_break(req->db, out_made->id, &broken, err))) {
+        return false;
+    }
+    return !broken || campaign_create(req->db, new, req->arena, out_made, err);
+}
+
 bool draft_create(struct request *req, const struct draft *draft, struct draft_made *out_made,
                   struct err *err)
 {
@@ -229,7 +249,9 @@ bool draft_create(struct request *req, const struct draft *draft, struct draft_m
         .lane = draft->lane,
         .now_ms = clock_now_ms(),
     };
-    if (!db_begin(req->db, err) || !campaign_create(req->db, &new, req->arena, &made, err) ||
+    if (!db_begin(req->db, err) || !create_row(req, &new, &made, err) ||
+        (draft->streamed && !made.existed &&
+         !lease_take(req->db, made.id, lease_ms(req->app->settings), err)) ||
         !db_commit(req->db, err)) {
         db_rollback(req->db);
         return false;

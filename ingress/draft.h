@@ -17,6 +17,7 @@ struct draft {
     struct campaign_submitted definition;
     enum lane lane;
     const char *kind; /* "campaign" or "message" */
+    bool streamed;    /* its recipients come later, see lease.h */
 };
 
 /* POST /api/communications/sms: the body without its recipients. */

@@ -3,20 +3,27 @@
 #include <string.h>
 
 #include "crypto/crypto.h"
+#include "lease.h"
 
-/*
- * A claim without an answer that is older than a minute is its owner's corpse: a request has 15 s
- * of statements and confirms at the most. An upload renews nothing, so it may be taken over while
- * it still runs; both then write the same campaign's chunks, under the same ids.
- */
+/* A request has 15 s of statements and confirms at the most; an upload renews its claim. */
+#define CLAIM_MS 60000
+
+/* A claim without an answer that is older than $4 is its owner's corpse. */
 static const struct db_statement claim_key = {
     "ingress_claim_key",
     "INSERT INTO idempotency_keys (account_id, key, request_hash) VALUES ($1, $2, $3)"
     " ON CONFLICT ON CONSTRAINT idempotency_keys_pkey DO UPDATE SET created_at = now()"
     " WHERE idempotency_keys.status IS NULL"
     "   AND idempotency_keys.request_hash = excluded.request_hash"
-    "   AND idempotency_keys.created_at < now() - interval '1 minute'",
-    3,
+    "   AND idempotency_keys.created_at < now() - $4::bigint * interval '1 millisecond'",
+    4,
+};
+
+static const struct db_statement renew_claim = {
+    "ingress_renew_claim",
+    "UPDATE idempotency_keys SET created_at = now()"
+    " WHERE account_id = $1 AND key = $2 AND status IS NULL",
+    2,
 };
 
 static const struct db_statement find_answer = {
@@ -45,6 +52,15 @@ static const struct db_statement purge_keys = {
     "  LIMIT 10000))",
     0,
 };
+
+bool idempotency_renew(struct db *db, const struct request *req, struct err *err)
+{
+    return req->idempotency_key == NULL ||
+           db_run(db, &renew_claim,
+                  (struct db_value[]){ db_int8(req->caller.account_id),
+                                       db_text(req->idempotency_key) },
+                  NULL, err);
+}
 
 bool idempotency_purge(struct db *db, struct err *err)
 {
@@ -108,8 +124,9 @@ enum reply idempotency_begin(struct request *req)
     }
     hash_request(req, hash);
     const struct db_value values[] = { db_int8(req->caller.account_id),
-                                       db_text(req->idempotency_key),
-                                       db_bytes(hash, sizeof(hash)) };
+                                       db_text(req->idempotency_key), db_bytes(hash, sizeof(hash)),
+                                       db_int8(req->upload != NULL ? lease_ms(req->app->settings)
+                                                                   : CLAIM_MS) };
     for (int tries = 0; tries < 2; tries++) {
         if (!db_run(req->db, &claim_key, values, &rows, &err)) {
             return refuse_err(req, &err);

@@ -5,7 +5,8 @@
  * is under way a second is 409; the same key with another request is 422. Answers that may differ
  * next time (429, 5xx) are not stored. Should the process die in between, the claim lapses after a
  * minute and the request is run again: what it creates is named after the key, so it is not created
- * twice, and what it publishes has the same ids.
+ * twice, and what it publishes has the same ids. An upload keeps its claim for as long as pieces of
+ * it come, and is begun anew if its campaign did not come whole (lease.h).
  */
 #ifndef INGRESS_IDEMPOTENCY_H
 #define INGRESS_IDEMPOTENCY_H
@@ -19,6 +20,9 @@ enum reply idempotency_run(struct request *req, handle_fn *handle);
 /* The two halves, for an upload: REPLY_NONE means go on; then store what was answered. */
 enum reply idempotency_begin(struct request *req);
 void idempotency_end(struct request *req, enum reply reply);
+
+/* Says that the request is still under way; with a connection of the caller's own. */
+bool idempotency_renew(struct db *db, const struct request *req, struct err *err);
 
 /* The name of what the request creates: of its key, or of chance. In the arena. */
 const char *idempotency_reference(struct request *req);

@@ -28,6 +28,9 @@ const struct conf_item settings_items[] = {
              "Requests a second from one address, callbacks not counted; 0 means no limit."),
     CONF_MS(struct settings, idle_ms, "HTTP_IDLE", "15s", 1000, 600000,
             "A connection that says nothing for this long is closed."),
+    CONF_MS(struct settings, upload_lease_ms, "HTTP_UPLOAD_LEASE", "1m", 1000, 3600000,
+            "An upload whose ingress died is abandoned, and its Idempotency-Key free, this long "
+            "after HTTP_IDLE without a piece of it."),
     AT_CONF_ITEMS(struct settings, at.),
     CONF_END,
 };

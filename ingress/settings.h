@@ -26,6 +26,7 @@ struct settings {
     long rate_per_key;
     long rate_per_address;
     long idle_ms;
+    long upload_lease_ms;
     struct at_conf at;
 };
 

@@ -1,14 +1,17 @@
 #include "upload.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/panic.h"
 #include "campaign/columns.h"
 #include "chunker.h"
 #include "draft.h"
 #include "idempotency.h"
+#include "lease.h"
 #include "msg/campaign.h"
 #include "rows.h"
 #include "text/csv.h"
@@ -20,6 +23,7 @@
 
 #define LINE_ARENA_MAX ((size_t)4 << 20)
 #define FIRST_BAD_ROWS 10
+#define RENEWALS 4 /* of the lease, while it would last */
 
 struct chunk {
     struct chunk *next_free;
@@ -49,6 +53,10 @@ struct upload {
     bool refused; /* req->reply says why; the rest of the body is only read */
     bool accepted;
     struct job job;
+
+    struct job renewal;
+    atomic_bool renewing; /* the renewal is a worker's */
+    int64_t renewed_ms;
 
     pthread_mutex_t lock; /* what follows, which the publisher's thread touches */
     struct chunk chunks[CHUNKS_MAX];
@@ -354,6 +362,23 @@ static void create_job(struct job *job, struct worker *worker)
     server_resume(req->visit);
 }
 
+/* Runs beside the upload: with the worker's connection, not the request's. */
+static void renew_job(struct job *job, struct worker *worker)
+{
+    struct upload *upload = job->context;
+    struct request *req = upload->req;
+    struct err err;
+    struct db *db = worker_db(worker, &err);
+
+    if (db == NULL || !lease_renew(db, upload->made.id, lease_ms(req->app->settings), &err) ||
+        !idempotency_renew(db, req, &err)) {
+        log_warn(&req->log, "lease_not_renewed", KV_STR("campaign", upload->made.campaign),
+                 KV_STR("why", err.what), KV_STR("detail", err.detail));
+    }
+    atomic_store(&upload->renewing, false);
+    request_drop(req);
+}
+
 /* Everything that arrived is confirmed: say that this is all. */
 static bool close_campaign(struct upload *upload, struct err *err)
 {
@@ -381,6 +406,17 @@ static bool close_campaign(struct upload *upload, struct err *err)
     return ok;
 }
 
+/* It came whole. If somebody took it for dead before, it is sent by whoever begins it anew. */
+static bool end_lease(struct upload *upload, struct err *err)
+{
+    bool lost = false;
+
+    if (!lease_end(upload->req->db, upload->made.id, &lost, err)) {
+        return false;
+    }
+    return !lost || err_temporary(err, "upload_abandoned", "it took too long to come");
+}
+
 static void finish_job(struct job *job, struct worker *worker)
 {
     struct upload *upload = job->context;
@@ -388,7 +424,7 @@ static void finish_job(struct job *job, struct worker *worker)
     struct err err;
 
     req->db = worker_db(worker, &err);
-    if (req->db == NULL || !close_campaign(upload, &err)) {
+    if (req->db == NULL || !close_campaign(upload, &err) || !end_lease(upload, &err)) {
         refuse_upload(upload, &err);
     } else {
         req->reply =
@@ -466,6 +502,22 @@ static void wait_for_room(struct upload *upload)
     pthread_mutex_unlock(&upload->lock);
 }
 
+/* A piece has come: the upload lives. */
+static void renew_lease(struct upload *upload)
+{
+    struct request *req = upload->req;
+    int64_t now_ms = clock_mono_ms();
+
+    if (now_ms - upload->renewed_ms < req->app->settings->upload_lease_ms / RENEWALS ||
+        atomic_exchange(&upload->renewing, true)) {
+        return;
+    }
+    upload->renewed_ms = now_ms;
+    upload->renewal = (struct job){ .run = renew_job, .context = upload };
+    request_hold(req);
+    (void)work_submit(req->app->work, &upload->renewal, true);
+}
+
 enum MHD_Result upload_feed(struct request *req, const char *data, size_t *size)
 {
     struct upload *upload = req->upload;
@@ -478,6 +530,7 @@ enum MHD_Result upload_feed(struct request *req, const char *data, size_t *size)
             *size -= taken;
             if (upload->column_count > 0) {
                 server_suspend(req->visit);
+                upload->renewed_ms = clock_mono_ms();
                 submit(upload, create_job);
             }
         }
@@ -486,6 +539,7 @@ enum MHD_Result upload_feed(struct request *req, const char *data, size_t *size)
     feed(upload, data, *size);
     *size = 0;
     if (!upload->refused) {
+        renew_lease(upload);
         wait_for_room(upload);
     }
     return MHD_YES;

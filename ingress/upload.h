@@ -5,7 +5,8 @@
  * While too many chunks are unconfirmed the connection is suspended, so memory is a few chunks
  * however long the file. The database is asked twice, by a worker: once behind the heading (the
  * campaign's row, the template against the columns) and once at the end (the campaign is closed).
- * An upload that breaks off marks its campaign 'abandoned'; nothing of it is sent.
+ * An upload that breaks off marks its campaign 'abandoned'; nothing of it is sent. For one whose
+ * ingress dies see lease.h.
  */
 #ifndef INGRESS_UPLOAD_H
 #define INGRESS_UPLOAD_H

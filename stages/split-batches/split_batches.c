@@ -12,7 +12,8 @@
  * message that caused it (origin), so the same message finds its batches and tells them again.
  *
  * The tick looks at the rows, so whatever a lost message or a crash left standing goes on:
- * scheduled campaigns that are due, campaigns past their expiry, campaigns with nothing out.
+ * scheduled campaigns that are due, campaigns past their expiry, campaigns with nothing out, and
+ * campaigns whose recipients stopped coming (these are marked abandoned).
  *
  * Retried   the database says so. Rejected  a message that names no campaign.
  */
@@ -430,11 +431,15 @@ static const struct db_statement find_due = {
     2
 };
 
-static const struct db_statement abandon_old = {
-    "split_abandon_old",
+/* An upload's ingress says how long to wait for it; whoever sends in chunks has a day. */
+static const struct db_statement abandon_broken = {
+    "split_abandon_broken",
     "UPDATE campaigns SET status = 'abandoned', detail = 'its recipients never came whole',"
     "       completed_at = now()"
-    " WHERE status = 'receiving' AND created_at < now() - interval '24 hours'",
+    " WHERE id IN (SELECT id FROM campaigns"
+    "               WHERE status = 'receiving'"
+    "                 AND coalesce(receiving_until, created_at + interval '24 hours') < now()"
+    "                 FOR UPDATE SKIP LOCKED)",
     0,
 };
 static const struct db_statement forget_keys = {
@@ -456,8 +461,7 @@ static bool keep_house(struct stage *stage, struct err *err)
     if (split->housekeeping_ms && now_ms - split->housekeeping_ms < HOUSEKEEPING_EVERY_MS) {
         return true;
     }
-    if (!db_run(stage_db(stage), &abandon_old, NULL, NULL, err) ||
-        !db_run(stage_db(stage), &forget_keys, NULL, NULL, err) ||
+    if (!db_run(stage_db(stage), &forget_keys, NULL, NULL, err) ||
         !db_run(stage_db(stage), &make_partitions, NULL, NULL, err)) {
         return false;
     }
@@ -470,7 +474,7 @@ static bool tick(struct stage *stage, struct err *err)
     AUTO_DB_RESULT struct db_result *due = NULL;
     int64_t now_ms = stage_now_ms(stage);
 
-    if (!keep_house(stage, err) ||
+    if (!keep_house(stage, err) || !db_run(stage_db(stage), &abandon_broken, NULL, NULL, err) ||
         !db_query(stage_db(stage), &find_due,
                   (struct db_value[]){ db_time(now_ms), db_int8(DUE_A_TICK) }, &due, err)) {
         return false;

@@ -556,25 +556,45 @@ static void a_message_about_nothing_is_parked(void **state)
 static void the_house_is_kept(void **state)
 {
     struct fake_stage *fake = *state;
-    int64_t old = scene_campaign(fake, "receiving", 1);
-    int64_t recent = scene_campaign(fake, "receiving", 1);
 
-    scene_sql(fake, "UPDATE campaigns SET created_at = now() - interval '25 hours' WHERE id = %lld",
-              (long long)old);
     fake_sql(fake, "INSERT INTO idempotency_keys (account_id, key, request_hash, created_at) VALUES"
                    " (1, 'old', '', now() - interval '25 hours'),"
                    " (1, 'recent', '', now() - interval '23 hours')");
     assert_true(fake_stage_tick(fake));
-    assert_string_equal(scene_status(fake, old), "abandoned");
-    assert_string_equal(scene_status(fake, recent), "receiving");
     assert_int_equal(fake_number(fake, "SELECT count(*) FROM idempotency_keys"), 1);
-    scene_sql(fake, "UPDATE campaigns SET created_at = now() - interval '25 hours' WHERE id = %lld",
-              (long long)recent);
+    fake_sql(fake, "UPDATE idempotency_keys SET created_at = now() - interval '25 hours'");
     assert_true(fake_stage_tick(fake)); /* once an hour will do */
-    assert_string_equal(scene_status(fake, recent), "receiving");
+    assert_int_equal(fake_number(fake, "SELECT count(*) FROM idempotency_keys"), 1);
     fake_stage_advance_ms(fake, 3600 * 1000);
     assert_true(fake_stage_tick(fake));
-    assert_string_equal(scene_status(fake, recent), "abandoned");
+    assert_int_equal(fake_number(fake, "SELECT count(*) FROM idempotency_keys"), 0);
+}
+
+static void campaigns_whose_recipients_stop_coming_are_abandoned(void **state)
+{
+    static const struct {
+        const char *status, *receiving_until, *created_at, *after;
+    } table[] = {
+        { "receiving", "now() - interval '1 second'", "now()", "abandoned" },
+        { "receiving", "now() + interval '1 minute'", "now()", "receiving" },
+        { "receiving", "now() + interval '1 minute'", "now() - interval '25 hours'", "receiving" },
+        { "receiving", "NULL", "now() - interval '23 hours'", "receiving" },
+        { "receiving", "NULL", "now() - interval '25 hours'", "abandoned" },
+        { "quoted", "now() - interval '1 second'", "now() - interval '25 hours'", "quoted" },
+    };
+    struct fake_stage *fake = *state;
+    int64_t ids[sizeof table / sizeof *table];
+
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        ids[i] = scene_campaign(fake, table[i].status, 1);
+        scene_sql(fake,
+                  "UPDATE campaigns SET receiving_until = %s, created_at = %s WHERE id = %lld",
+                  table[i].receiving_until, table[i].created_at, (long long)ids[i]);
+    }
+    assert_true(fake_stage_tick(fake));
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        assert_string_equal(scene_status(fake, ids[i]), table[i].after);
+    }
 }
 
 /* Whatever the gaps, sizes and windows: each pending recipient is in exactly one batch. */
@@ -655,6 +675,7 @@ int main(void)
         SCENE(messages_about_campaigns_that_are_not_sending_do_nothing),
         SCENE(a_message_about_nothing_is_parked),
         SCENE(the_house_is_kept),
+        SCENE(campaigns_whose_recipients_stop_coming_are_abandoned),
         SCENE(every_recipient_is_in_exactly_one_batch),
     };
 

@@ -127,6 +127,62 @@ def test_a_broken_upload_does_not_use_its_key_up(env):
            [["abandoned"], ["receiving"]], "two campaigns")
 
 
+def begin(env, port, title, key):
+    """The first half of an upload of three rows."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection.sendall((
+        "POST /api/communications/sms?title=%s&messageTemplate=Hi HTTP/1.1\r\nHost: x\r\n"
+        "Authorization: Bearer %s\r\nContent-Type: text/csv\r\nIdempotency-Key: %s\r\n"
+        "Content-Length: 39\r\n\r\nphone\n0712345678\n" % (title, env.keys["send"], key)).encode())
+    wait_for("the campaign's row", 5, lambda: env.sql(
+        "SELECT 1 FROM campaigns WHERE title = '%s'" % title))
+    return connection
+
+
+def whole(env, title, key, port=None):
+    return env.ask("POST", "/api/communications/sms", "phone\n" + 3 * "0712345679\n", port=port,
+                   content_type="text/csv", headers={"Idempotency-Key": key}, title=title,
+                   messageTemplate="Hi")
+
+
+def test_an_upload_whose_ingress_was_killed_begins_anew(env):
+    ingress = env.ingress("killed")
+    begin(env, ingress.port, "Killed", "killed")
+    ingress.process.kill()
+    ingress.process.wait()
+    expect(whole(env, "Killed", "killed").body["code"], "request_under_way", "within the lease")
+    env.sql("UPDATE idempotency_keys SET created_at = now() - interval '74 s' WHERE key = 'killed'")
+    expect(whole(env, "Killed", "killed").status, 409, "status at the end of the lease")
+    env.sql("UPDATE idempotency_keys SET created_at = now() - interval '76 s' WHERE key = 'killed'")
+    reply = whole(env, "Killed", "killed")
+    expect((reply.status, reply.body["recipients"]), (202, 3), "answer %r" % (reply.body,))
+    expect(env.sql("SELECT status, receiving_until IS NULL FROM campaigns WHERE title = 'Killed'"
+                   " ORDER BY id"), [["abandoned", "f"], ["receiving", "t"]], "campaigns")
+    messages = env.published(reply.body["id"])
+    expect(rows_of(messages), 3 * [["0712345679"]], "rows")
+
+
+def test_an_upload_that_was_given_up_is_told_so(env):
+    connection = begin(env, env.main.port, "Slow", "slow")
+    env.sql("UPDATE campaigns SET status = 'abandoned' WHERE title = 'Slow'")
+    connection.sendall(b"0712345679\n" * 2)
+    answer = connection.recv(4096).decode()
+    check(answer.startswith("HTTP/1.1 503 ") and "upload_abandoned" in answer, answer)
+    wait_for("the claim is dropped", 5, lambda: not env.sql(
+        "SELECT 1 FROM idempotency_keys WHERE key = 'slow'"))
+    expect(whole(env, "Slow", "slow").status, 202, "status of the second try")
+    expect(env.sql("SELECT status FROM campaigns WHERE title = 'Slow' ORDER BY id"),
+           [["abandoned"], ["receiving"]], "campaigns")
+
+
+def test_an_upload_that_came_whole_is_not_begun_anew(env):
+    first = whole(env, "Whole", "whole")
+    env.sql("UPDATE idempotency_keys SET status = NULL, created_at = now() - interval '2 minutes'"
+            " WHERE key = 'whole'")  # it died before it could store its answer
+    expect(whole(env, "Whole", "whole").body["id"], first.body["id"], "the campaign")
+    expect(env.sql("SELECT status FROM campaigns WHERE title = 'Whole'"), [["receiving"]], "campaigns")
+
+
 def test_expect_100_continue_is_answered_before_the_body(env):
     connection = socket.create_connection(("127.0.0.1", env.main.port), timeout=5)
     connection.sendall((

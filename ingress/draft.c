@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "campaign/chunker.h"
 #include "campaign/columns.h"
 #include "campaign/store.h"
-#include "chunker.h"
 #include "idempotency.h"
 #include "lease.h"
 #include "msg/message.h"

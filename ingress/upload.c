@@ -7,8 +7,8 @@
 
 #include "base/clock.h"
 #include "base/panic.h"
+#include "campaign/chunker.h"
 #include "campaign/columns.h"
-#include "chunker.h"
 #include "draft.h"
 #include "idempotency.h"
 #include "lease.h"

@@ -7,10 +7,11 @@
  *     chunker_flush(&chunker);                           // the rest
  *
  * The body is built in the table's own words (shape_write), then the rows, which are kept as JSON,
- * are put into it: a row is encoded once and never held as cells.
+ * are put into it: a row is encoded once and never held as cells. An upload is cut the same
+ * whether it came over HTTP or from tumactl, so a repetition makes the same chunks.
  */
-#ifndef INGRESS_CHUNKER_H
-#define INGRESS_CHUNKER_H
+#ifndef CAMPAIGN_CHUNKER_H
+#define CAMPAIGN_CHUNKER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "chunker.h"
+#include "campaign/chunker.h"
 
 #include <string.h>
 

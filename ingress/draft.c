@@ -250,8 +250,7 @@ bool draft_create(struct request *req, const struct draft *draft, struct draft_m
         .now_ms = clock_now_ms(),
     };
     if (!db_begin(req->db, err) || !create_row(req, &new, &made, err) ||
-        (draft->streamed && !made.existed &&
-         !lease_take(req->db, made.id, lease_ms(req->app->settings), err)) ||
+        (draft->streamed && !made.existed && !lease_take(req, made.id, err)) ||
         !db_commit(req->db, err)) {
         db_rollback(req->db);
         return false;

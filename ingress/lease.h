@@ -1,9 +1,10 @@
 /*
  * lease - an upload is under way for as long as its ingress says so
  *
- *     lease_take(db, campaign, ms, &err)                in the transaction that makes the campaign
- *     lease_renew(db, campaign, ms, &err)               now and then, while its body comes
- *     lease_end(db, campaign, &lost, &err)              it came whole: nobody gives it up any more
+ *     lease_take(req, campaign, &err)               in the transaction that makes the campaign
+ *     lease_begin(&lease, req, campaign)            it is committed
+ *     lease_keep(&lease)                            a piece of the body has come
+ *     lease_end(&lease, &err)                       it came whole: nobody gives it up any more
  *
  * An ingress that is killed cannot say that its uploads broke off. So the campaign's row carries
  * the time until which the upload is believed (receiving_until, by the database's clock); past it,
@@ -13,23 +14,37 @@
 #ifndef INGRESS_LEASE_H
 #define INGRESS_LEASE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "db/db.h"
+#include "request.h"
 #include "settings.h"
+#include "work.h"
+
+struct lease {
+    struct request *req;
+    int64_t campaign;
+    int64_t renewed_ms;
+    atomic_bool renewing; /* a worker is at it */
+    struct job job;
+};
 
 /* From the last piece of a body until the upload counts as dead: a connection that is silent for
  * HTTP_IDLE is closed by the ingress that has it, so only a dead one is silent for longer. */
 int64_t lease_ms(const struct settings *settings);
 
-bool lease_take(struct db *db, int64_t campaign, int64_t ms, struct err *err);
+/* With the request's connection, on a worker. */
+bool lease_take(struct request *req, int64_t campaign, struct err *err);
+void lease_begin(struct lease *lease, struct request *req, int64_t campaign);
 
-/* Does nothing to a campaign that was given up or whose lease has ended. */
-bool lease_renew(struct db *db, int64_t campaign, int64_t ms, struct err *err);
+/* Renews it now and then, and the claim of the Idempotency-Key with it; never waits. */
+void lease_keep(struct lease *lease);
 
-/* *out_lost: the campaign was given up meanwhile, so nothing of it is sent. */
-bool lease_end(struct db *db, int64_t campaign, bool *out_lost, struct err *err);
+/* A temporary error when the campaign was given up meanwhile, so that nothing of it is sent. On a
+ * worker. */
+bool lease_end(struct lease *lease, struct err *err);
 
 /*
  * Gives up a campaign whose upload did not come whole, if that is what it is, and takes its name

@@ -1,11 +1,9 @@
 #include "upload.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/panic.h"
 #include "campaign/chunker.h"
 #include "campaign/columns.h"
@@ -23,7 +21,6 @@
 
 #define LINE_ARENA_MAX ((size_t)4 << 20)
 #define FIRST_BAD_ROWS 10
-#define RENEWALS 4 /* of the lease, while it would last */
 
 struct chunk {
     struct chunk *next_free;
@@ -54,9 +51,7 @@ struct upload {
     bool accepted;
     struct job job;
 
-    struct job renewal;
-    atomic_bool renewing; /* the renewal is a worker's */
-    int64_t renewed_ms;
+    struct lease lease;
 
     pthread_mutex_t lock; /* what follows, which the publisher's thread touches */
     struct chunk chunks[CHUNKS_MAX];
@@ -342,6 +337,7 @@ static bool make_campaign(struct upload *upload, struct err *err)
     if (!draft_create(req, &upload->draft, &upload->made, err)) {
         return false;
     }
+    lease_begin(&upload->lease, req, upload->made.id);
     return true;
 }
 
@@ -360,23 +356,6 @@ static void create_job(struct job *job, struct worker *worker)
     }
     req->db = NULL;
     server_resume(req->visit);
-}
-
-/* Runs beside the upload: with the worker's connection, not the request's. */
-static void renew_job(struct job *job, struct worker *worker)
-{
-    struct upload *upload = job->context;
-    struct request *req = upload->req;
-    struct err err;
-    struct db *db = worker_db(worker, &err);
-
-    if (db == NULL || !lease_renew(db, upload->made.id, lease_ms(req->app->settings), &err) ||
-        !idempotency_renew(db, req, &err)) {
-        log_warn(&req->log, "lease_not_renewed", KV_STR("campaign", upload->made.campaign),
-                 KV_STR("why", err.what), KV_STR("detail", err.detail));
-    }
-    atomic_store(&upload->renewing, false);
-    request_drop(req);
 }
 
 /* Everything that arrived is confirmed: say that this is all. */
@@ -406,17 +385,6 @@ static bool close_campaign(struct upload *upload, struct err *err)
     return ok;
 }
 
-/* It came whole. If somebody took it for dead before, it is sent by whoever begins it anew. */
-static bool end_lease(struct upload *upload, struct err *err)
-{
-    bool lost = false;
-
-    if (!lease_end(upload->req->db, upload->made.id, &lost, err)) {
-        return false;
-    }
-    return !lost || err_temporary(err, "upload_abandoned", "it took too long to come");
-}
-
 static void finish_job(struct job *job, struct worker *worker)
 {
     struct upload *upload = job->context;
@@ -424,7 +392,7 @@ static void finish_job(struct job *job, struct worker *worker)
     struct err err;
 
     req->db = worker_db(worker, &err);
-    if (req->db == NULL || !close_campaign(upload, &err) || !end_lease(upload, &err)) {
+    if (req->db == NULL || !close_campaign(upload, &err) || !lease_end(&upload->lease, &err)) {
         refuse_upload(upload, &err);
     } else {
         req->reply =
@@ -502,22 +470,6 @@ static void wait_for_room(struct upload *upload)
     pthread_mutex_unlock(&upload->lock);
 }
 
-/* A piece has come: the upload lives. */
-static void renew_lease(struct upload *upload)
-{
-    struct request *req = upload->req;
-    int64_t now_ms = clock_mono_ms();
-
-    if (now_ms - upload->renewed_ms < req->app->settings->upload_lease_ms / RENEWALS ||
-        atomic_exchange(&upload->renewing, true)) {
-        return;
-    }
-    upload->renewed_ms = now_ms;
-    upload->renewal = (struct job){ .run = renew_job, .context = upload };
-    request_hold(req);
-    (void)work_submit(req->app->work, &upload->renewal, true);
-}
-
 enum MHD_Result upload_feed(struct request *req, const char *data, size_t *size)
 {
     struct upload *upload = req->upload;
@@ -530,7 +482,6 @@ enum MHD_Result upload_feed(struct request *req, const char *data, size_t *size)
             *size -= taken;
             if (upload->column_count > 0) {
                 server_suspend(req->visit);
-                upload->renewed_ms = clock_mono_ms();
                 submit(upload, create_job);
             }
         }
@@ -539,7 +490,7 @@ enum MHD_Result upload_feed(struct request *req, const char *data, size_t *size)
     feed(upload, data, *size);
     *size = 0;
     if (!upload->refused) {
-        renew_lease(upload);
+        lease_keep(&upload->lease);
         wait_for_room(upload);
     }
     return MHD_YES;

@@ -24,6 +24,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 SERVERS = ROOT / "tests/support/servers"
 EXAMPLE = ROOT / "schemas/examples/publish_campaign.py"
 ARRIVES_WITHIN_S = 20
+REPEATED_WITHIN_S = 30  # twice what deploy/broker/advanced.config says, and some
 DELIVERY_LIMIT = 20
 PACED_LENGTH = 64
 ODD_PREFIX, ODD_VHOST = "t.u+m(a", "second/vhost"
@@ -179,6 +180,24 @@ class Topology(Case):
         self.assertEqual((properties.message_id, properties.type, body),
                          ("m1", "batch.paced.v1", b'{"batch":1}'))
         self.assertEqual(properties.headers["attempt"], 2)
+
+    def test_a_delayed_message_that_found_its_queue_full_comes_soon(self):
+        queue = "tuma.send-sms.sms.high"
+        taken = 0
+        with self.assertRaises(pika.exceptions.NackError):
+            while taken < 3 * PACED_LENGTH:
+                self.publish("tuma.campaigns", "batch.paced.sms.high", b"before")
+                taken += 1
+        self.publish("tuma.delay.1s", queue, b"delayed", delivery_mode=2)
+        ends = time.monotonic() + ARRIVES_WITHIN_S
+        while self.channel.queue_declare("tuma.delay.1s", passive=True).method.message_count > 0:
+            self.assertLess(time.monotonic(), ends, "it did not leave the delay queue")
+            self.connection.sleep(0.02)
+        for _ in range(taken):
+            self.assertEqual(self.get(queue)[2], b"before")
+        found = self.get(queue, REPEATED_WITHIN_S)
+        self.assertIsNotNone(found, "the broker did not try again")
+        self.assertEqual(found[2], b"delayed")
 
     def test_what_kills_its_consumer_is_parked(self):
         for stage, exchange, key in (("reserve-tokens", "campaigns", "campaign.rendered.high"),

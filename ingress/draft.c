@@ -264,7 +264,8 @@ bool draft_create(struct request *req, const struct draft *draft, struct draft_m
 static const struct db_statement abandon = {
     "ingress_abandon",
     "UPDATE campaigns"
-    "   SET status = 'abandoned', detail = $2, reference = reference || ':' || id"
+    "   SET status = 'abandoned', detail = $2, reference = reference || ':' || id,"
+    "       untold_at = now()"
     " WHERE id = $1 AND status = 'receiving'",
     2,
 };

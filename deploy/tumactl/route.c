@@ -1,5 +1,7 @@
 /*
  * route - ways to a provider: a held one sends nothing
+ *
+ * send-sms tells the events: see untold_at.
  */
 #include <stdio.h>
 #include <string.h>
@@ -46,15 +48,15 @@ const struct command route_list_command = {
 static const struct db_statement hold_route = {
     "ctl_hold_route",
     "UPDATE routes SET status = 'held', why = 'operator', detail = $2, held_at = now(),"
-    "       held_until = $3"
+    "       held_until = $3, untold_at = now()"
     " WHERE name = $1",
     3,
 };
 
 static const struct db_statement open_route = {
     "ctl_open_route",
-    "UPDATE routes SET status = 'open', why = NULL, detail = NULL, held_at = NULL,"
-    "       held_until = NULL, failures = 0"
+    "UPDATE routes SET status = 'open', why = 'operator', detail = NULL, held_at = NULL,"
+    "       held_until = NULL, failures = 0, untold_at = now()"
     " WHERE name = $1",
     1,
 };

@@ -2,7 +2,8 @@
  * steer - launch, pause, resume, cancel: one table of what each may follow
  *
  * The status changes here; the fact that is published afterwards tells the stage that has to act.
- * A fact that is lost on the way is made good by the stage's tick, which looks at the rows.
+ * A fact that is lost on the way is made good by the stage's tick, which looks at the rows; so is
+ * the world told, by an event for each row with untold_at.
  */
 #include <string.h>
 
@@ -42,7 +43,8 @@ static const struct db_statement lock_campaign = {
 static const struct db_statement set_status = {
     "campaign_steer",
     "UPDATE campaigns"
-    "   SET status = $2, launched_at = CASE WHEN $2 = 'reserving' THEN now() ELSE launched_at END"
+    "   SET status = $2, untold_at = now(),"
+    "       launched_at = CASE WHEN $2 = 'reserving' THEN now() ELSE launched_at END"
     " WHERE id = $1",
     2
 };

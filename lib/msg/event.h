@@ -3,7 +3,8 @@
  *
  * The routing key ends in the account, so an account's own queue is bound to "#.<account>".
  * On the wire at_ms is `at` and until_ms is `until`, in RFC 3339.
- * Events are told at least once, after the fact is committed; the database is the record.
+ * Events are told at least once, after the fact is committed; the database is the record. What a
+ * row was only for a moment may go untold: what no message would tell again is told by a tick.
  */
 #ifndef MSG_EVENT_H
 #define MSG_EVENT_H

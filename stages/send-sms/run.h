@@ -47,13 +47,16 @@ struct at_outcome *requests_send(struct run *run, const struct window *window);
  */
 bool route_await_turn(struct run *run, size_t recipients, bool *out_go, struct err *err);
 
-/* Holds the route because of run->worst, and tells. */
+/* Holds the route because of run->worst. */
 bool route_hold(struct run *run, struct err *err);
 
-/* Opens a held route over which the provider answers again, and tells. */
+/* Opens a held route over which the provider answers again. */
 bool route_reopen(struct run *run, struct err *err);
 
 /* Lets another batch be the probe at once. */
 bool route_return_probe(struct run *run, struct err *err);
+
+/* From the tick: tells that the route was held or opened, if nobody has. */
+bool route_tell(struct stage *stage, struct err *err);
 
 #endif

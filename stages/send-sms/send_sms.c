@@ -2,8 +2,8 @@
  * send-sms - hand a batch to the provider, each recipient at most once
  *
  * Reads   batch.paced.v1
- * Emits   batch.done.v1; batch.ready.v1 for what is to be tried again; route.held.v1,
- *         route.opened.v1, campaign.changed.v1
+ * Emits   batch.done.v1; batch.ready.v1 for what is to be tried again; from the tick route.held.v1
+ *         and route.opened.v1
  * Calls   POST $AT_SMS_URL/messaging (or /messaging/bulk)
  * Tables  batches, recipients, routes, campaigns, suppressions; the ledger's
  *
@@ -22,7 +22,6 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "campaign/store.h"
-#include "campaign/tell.h"
 #include "msg/campaign.h"
 #include "msg/event.h"
 #include "run.h"
@@ -57,32 +56,21 @@ static bool start(struct stage *stage, struct err *err)
 
 static const struct db_statement pause_campaign = {
     "send_pause_campaign",
-    "UPDATE campaigns SET status = 'paused', detail = $2 WHERE id = $1 AND status = 'sending'",
+    "UPDATE campaigns SET status = 'paused', detail = $2, untold_at = now()"
+    " WHERE id = $1 AND status = 'sending'",
     2,
 };
 
-/* The provider does not know the sender: this campaign stops, others go on. */
+/* The provider does not know the sender: this campaign stops, others go on. Split-batches tells. */
 static bool pause(struct run *run, struct err *err)
 {
-    struct campaign_view view;
-    const struct campaign_event *event;
-    bool found;
-    struct arena *arena = stage_arena(run->stage);
+    const char *detail =
+        arena_printf(stage_arena(run->stage), "the provider refuses the sender ID '%s': %s",
+                     run->batch.sender_id, run->worst.detail);
 
-    if (!db_run(stage_db(run->stage), &pause_campaign,
-                (struct db_value[]){
-                    db_int8(run->batch.campaign_id),
-                    db_text(arena_printf(arena, "the provider refuses the sender ID '%s': %s",
-                                         run->batch.sender_id, run->worst.detail)) },
-                NULL, err) ||
-        !campaign_find(stage_db(run->stage), 0, run->batch.campaign_id, arena, &view, &found,
-                       err)) {
-        return false;
-    }
-    event = campaign_tell(&view, NULL, NULL, stage_now_ms(run->stage), arena);
-    stage_emit_as(run->stage, &campaign_changed_v1, event,
-                  &(struct emission){ .correlation = event->campaign, .account = event->account });
-    return true;
+    return db_run(stage_db(run->stage), &pause_campaign,
+                  (struct db_value[]){ db_int8(run->batch.campaign_id), db_text(detail) }, NULL,
+                  err);
 }
 
 static void add_tally(struct tally *total, const struct tally *part)
@@ -400,7 +388,7 @@ static const struct stage_def send_sms_stage = {
     .summary = "hand a batch to the provider, each recipient at most once",
     .reads = (const struct shape *const[]){ &batch_paced_v1, NULL },
     .emits = (const struct shape *const[]){ &batch_done_v1, &batch_ready_v1, &route_held_v1,
-                                            &route_opened_v1, &campaign_changed_v1, NULL },
+                                            &route_opened_v1, NULL },
     .conf = conf_items,
     .conf_size = sizeof(struct send_conf),
     .deadline_ms = 55000, /* a window of requests may take several rounds of SMS_TIMEOUT */
@@ -410,6 +398,7 @@ static const struct stage_def send_sms_stage = {
     .uses_http = true,
     .start = start,
     .handle = handle,
+    .tick = route_tell,
 };
 
 int main(int argc, char **argv)

@@ -2,8 +2,8 @@
  * split-batches - cut a campaign into batches, a few at a time, and end it
  *
  * Reads   campaign.reserved.v1, campaign.resumed.v1, campaign.cancelled.v1, batch.done.v1
- * Emits   batch.ready.v1, campaign.resumed.v1 (from the tick), campaign.changed.v1,
- *         campaign.completed.v1
+ * Emits   batch.ready.v1, campaign.resumed.v1 (from the tick), campaign.changed.v1 and
+ *         campaign.completed.v1 (also from it)
  * Tables  campaigns, batches; reads recipients; the ledger's when a campaign ends early
  *
  * Only a small window of batches of a campaign is out at once: that makes pause and cancel act
@@ -13,7 +13,8 @@
  *
  * The tick looks at the rows, so whatever a lost message or a crash left standing goes on:
  * scheduled campaigns that are due, campaigns past their expiry, campaigns with nothing out, and
- * campaigns whose recipients stopped coming (these are marked abandoned).
+ * campaigns whose recipients stopped coming (these are abandoned). It also tells what nobody else
+ * tells: see tell.h.
  *
  * Retried   the database says so. Rejected  a message that names no campaign.
  */
@@ -21,11 +22,11 @@
 
 #include "base/id.h"
 #include "campaign/store.h"
-#include "campaign/tell.h"
 #include "ledger/ledger.h"
 #include "msg/campaign.h"
 #include "msg/event.h"
 #include "stage/stage.h"
+#include "tell.h"
 
 /* A rate is cut into this many batches a second, so that a second holds little more than the rate.
  */
@@ -249,27 +250,6 @@ static const struct db_statement end_campaign = {
     3,
 };
 
-static bool tell(struct stage *stage, const struct campaign *campaign, struct err *err)
-{
-    struct campaign_view view;
-    const struct campaign_event *event;
-    bool found;
-
-    if (!campaign_find(stage_db(stage), 0, campaign->id, stage_arena(stage), &view, &found, err)) {
-        return false;
-    }
-    event = campaign_tell(&view, NULL, NULL, stage_now_ms(stage), stage_arena(stage));
-    stage_emit_as(stage,
-                  campaign_status_is_final(view.status) ? &campaign_completed_v1
-                                                        : &campaign_changed_v1,
-                  event,
-                  &(struct emission){ .key = arena_printf(stage_arena(stage), "%s %s",
-                                                          event->campaign, event->status),
-                                      .correlation = event->campaign,
-                                      .account = event->account });
-    return true;
-}
-
 static const struct db_statement count_doubt = {
     "split_count_doubt",
     "SELECT coalesce(sum(r.segments), 0)::bigint FROM recipients r"
@@ -298,7 +278,7 @@ static bool end(struct stage *stage, struct campaign *campaign, const char *stat
                        db_get_int(doubt, 0, 0), stage_now_ms(stage), err))) {
         return false;
     }
-    return tell(stage, campaign, err);
+    return tell_campaign(stage, campaign->id, status, 0, err);
 }
 
 static const struct db_statement wake_waiting = {
@@ -339,21 +319,28 @@ static bool has_not_begun(const struct campaign *campaign)
            is(campaign, "insufficient_tokens");
 }
 
-/* It ended by this very message, or before. */
-static bool has_ended(const struct campaign *campaign)
+/*
+ * How it ended here, by this very message or before; NULL when it has not. Reconcile-dlr may have
+ * completed it since.
+ */
+static const char *ending_of(const struct campaign *campaign)
 {
-    return is(campaign, "sent") || is(campaign, "cancelled") || is(campaign, "expired");
+    if (is(campaign, "sent") || (is(campaign, "completed") && campaign->next_batch > 1)) {
+        return "sent";
+    }
+    return is(campaign, "cancelled") || is(campaign, "expired") ? campaign->status : NULL;
 }
 
 /* Does for a campaign whatever its row calls for. */
 static bool move(struct stage *stage, struct campaign *campaign, const char *origin,
                  struct err *err)
 {
+    const char *ended = ending_of(campaign);
     bool ending = is(campaign, "cancelling") ||
                   (campaign->expired && (is(campaign, "sending") || has_not_begun(campaign)));
 
-    if (has_ended(campaign)) {
-        return tell(stage, campaign, err); /* the message may have come again, untold */
+    if (ended) { /* the message may have come again, untold */
+        return tell_campaign(stage, campaign->id, ended, 0, err);
     }
     if (ending) {
         /* Batches set aside have to come back to be closed. */
@@ -408,7 +395,7 @@ static enum verdict handle(struct stage *stage, const struct message *in)
         return stage_fail(stage, &err);
     }
     if (campaign.begins && is(&campaign, "sending") && !campaign.expired &&
-        !tell(stage, &campaign, &err)) {
+        !tell_campaign(stage, campaign.id, NULL, 0, &err)) {
         return stage_fail(stage, &err);
     }
     return STAGE_DONE;
@@ -435,7 +422,7 @@ static const struct db_statement find_due = {
 static const struct db_statement abandon_broken = {
     "split_abandon_broken",
     "UPDATE campaigns SET status = 'abandoned', detail = 'its recipients never came whole',"
-    "       completed_at = now()"
+    "       completed_at = now(), untold_at = now()"
     " WHERE id IN (SELECT id FROM campaigns"
     "               WHERE status = 'receiving'"
     "                 AND coalesce(receiving_until, created_at + interval '24 hours') < now()"
@@ -474,7 +461,9 @@ static bool tick(struct stage *stage, struct err *err)
     AUTO_DB_RESULT struct db_result *due = NULL;
     int64_t now_ms = stage_now_ms(stage);
 
-    if (!keep_house(stage, err) || !db_run(stage_db(stage), &abandon_broken, NULL, NULL, err) ||
+    /* Tells what is committed, so that a repeated tick finds the same times. */
+    if (!tell_untold(stage, err) || !keep_house(stage, err) ||
+        !db_run(stage_db(stage), &abandon_broken, NULL, NULL, err) ||
         !db_query(stage_db(stage), &find_due,
                   (struct db_value[]){ db_time(now_ms), db_int8(DUE_A_TICK) }, &due, err)) {
         return false;

@@ -24,9 +24,16 @@ def stops(chain, began):
     return wait_for("sending stops", 10, quiet, lambda state: state[0])[1] - began
 
 
+def await_told(partner, status):
+    """The account hears of the status; what it hears before is forgotten."""
+    wait_for("%s is told" % status, 5,
+             lambda: any(kind == "campaign.changed.v1" and body["status"] == status
+                         for kind, body in partner.events()))
+
+
 def test_pause_and_resume(chain):
     slow(chain)
-    acme = chain.account()
+    acme = chain.account(amqp=True)
     before = chain.simulator.accepted()
     campaign = acme.send_csv(chain.text(), chain.phones(COUNT))
     wait_for("half a thousand", 20, lambda: chain.simulator.accepted() - before > 500)
@@ -34,6 +41,8 @@ def test_pause_and_resume(chain):
     acme.steer(campaign, "pause")
     took_s = stops(chain, began)
     check(took_s < 1, "went on for %.2f s after the pause" % took_s)
+    partner = acme.partner()
+    await_told(partner, "paused")
     row = campaign.row()
     expect((row["status"], row["sending"]), ("paused", 0), "status, sending")
     check(row["pending"] > 0, "nothing was left")
@@ -41,6 +50,8 @@ def test_pause_and_resume(chain):
     began = time.monotonic()
     acme.steer(campaign, "resume")
     wait_for("sending goes on", 1, lambda: chain.simulator.accepted() > paused)
+    await_told(partner, "sending")
+    partner.close()
     slow(chain, on=False)
     row = campaign.wait_for("completed")
     expect(row["delivered"], COUNT, "delivered")

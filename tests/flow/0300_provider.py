@@ -72,6 +72,14 @@ def test_a_provider_that_is_down_costs_no_attempt(chain):
     expect(events(chain, queue, 2)[0], "route.held.v1", "event")
 
 
+def test_what_an_operator_does_to_a_route_is_told(chain):
+    queue = listen(chain)
+    chain.tumactl("route", "hold", "sms", "--why", "lunch")
+    expect(events(chain, queue, 1), ["route.held.v1"], "events")
+    chain.tumactl("route", "open", "sms")
+    expect(events(chain, queue, 1), ["route.opened.v1"], "events")
+
+
 def test_an_unknown_sender_pauses_its_campaign_and_no_other(chain):
     chain.configure({**SETTINGS, "SIM_SENDERS": "GOOD"})
     acme = chain.account(senders=["GOOD", "WRONG"])

@@ -584,6 +584,7 @@ static void campaigns_whose_recipients_stop_coming_are_abandoned(void **state)
     };
     struct fake_stage *fake = *state;
     int64_t ids[sizeof table / sizeof *table];
+    char first[ID_MESSAGE_BYTES];
 
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         ids[i] = scene_campaign(fake, table[i].status, 1);
@@ -595,6 +596,97 @@ static void campaigns_whose_recipients_stop_coming_are_abandoned(void **state)
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         assert_string_equal(scene_status(fake, ids[i]), table[i].after);
     }
+    assert_true(fake_stage_tick_lost(fake));
+    assert_int_equal(fake_stage_emitted(fake), 2);
+    snprintf(first, sizeof first, "%s", fake_stage_out(fake, 0)->id);
+    assert_true(fake_stage_tick(fake));
+    assert_int_equal(fake_stage_emitted_of(fake, "campaign.completed.v1"), 2);
+    assert_event(fake, &campaign_completed_v1, "abandoned");
+    assert_string_equal(fake_stage_out(fake, 0)->id, first);
+    assert_true(fake_stage_tick(fake));
+    assert_int_equal(fake_stage_emitted(fake), 0);
+}
+
+/* The id of the one event of a tick, which must be of this status. */
+static const char *told(struct fake_stage *fake, const char *status)
+{
+    static char id[ID_MESSAGE_BYTES];
+
+    assert_int_equal(fake_stage_emitted_of(fake, "campaign.changed.v1"), 1);
+    assert_event(fake, &campaign_changed_v1, status);
+    for (size_t i = 0; i < fake_stage_emitted(fake); i++) {
+        if (strcmp(fake_stage_out(fake, i)->type, "campaign.changed.v1") == 0) {
+            snprintf(id, sizeof id, "%s", fake_stage_out(fake, i)->id);
+            assert_string_equal(fake_stage_out(fake, i)->key, "campaign.changed.acme");
+        }
+    }
+    return id;
+}
+
+static void steer(struct fake_stage *fake, int64_t id, const char *status)
+{
+    scene_sql(fake, "UPDATE campaigns SET status = '%s', untold_at = now() WHERE id = %lld", status,
+              (long long)id);
+}
+
+static void what_a_campaign_is_steered_to_is_told_until_the_telling_stands(void **state)
+{
+    static const char *const statuses[] = { "paused", "sending", "paused", "scheduled",
+                                            "cancelling" };
+    struct fake_stage *fake = *state;
+    int64_t id = scene_campaign(fake, "sending", 10);
+    char before[ID_MESSAGE_BYTES] = "";
+
+    scene_sql(fake, "UPDATE campaigns SET scheduled_at = now() + interval '1 hour' WHERE id = %lld",
+              (long long)id);
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+        char first[ID_MESSAGE_BYTES];
+
+        steer(fake, id, statuses[i]);
+        assert_true(fake_stage_tick_lost(fake)); /* it dies before the commit */
+        snprintf(first, sizeof first, "%s", told(fake, statuses[i]));
+        assert_true(fake_stage_tick(fake));
+        assert_string_equal(told(fake, statuses[i]), first);
+        assert_string_not_equal(first, before); /* the second pause is another */
+        assert_true(fake_stage_tick(fake));
+        assert_int_equal(fake_stage_emitted_of(fake, "campaign.changed.v1"), 0);
+        snprintf(before, sizeof before, "%s", first);
+    }
+}
+
+static void what_a_stage_has_made_of_a_campaign_is_not_told_once_more(void **state)
+{
+    static const char *const statuses[] = { "sent", "cancelled", "expired", "completed",
+                                            "insufficient_tokens" };
+    struct fake_stage *fake = *state;
+
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
+        steer(fake, scene_campaign(fake, "sending", 1), statuses[i]);
+    }
+    assert_true(fake_stage_tick(fake));
+    assert_int_equal(fake_stage_emitted(fake), 0);
+    assert_int_equal(
+        fake_number(fake, "SELECT count(*) FROM campaigns WHERE untold_at IS NOT NULL"), 0);
+}
+
+static void that_all_is_sent_is_told_even_if_the_campaign_was_completed_since(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = scene_campaign(fake, "sending", 5);
+    char json[100], first[ID_MESSAGE_BYTES];
+
+    configure(fake, 10, 0, 3);
+    assert_done(fake, tell(fake, RESERVED, id));
+    send_out(fake, id, 1);
+    snprintf(json, sizeof json, "{\"campaign\":\"%s\",\"batch\":1,\"size\":5}", scene_name(id));
+    assert_done(fake, fake_stage_send(fake, DONE, "last", json));
+    snprintf(first, sizeof first, "%s", told(fake, "sent"));
+    scene_sql(fake,
+              "UPDATE campaigns SET status = 'completed', completed_at = now() WHERE id = %lld",
+              (long long)id);
+    assert_done(fake, fake_stage_send(fake, DONE, "last", json));
+    assert_int_equal(fake_stage_emitted(fake), 1);
+    assert_string_equal(told(fake, "sent"), first);
 }
 
 /* Whatever the gaps, sizes and windows: each pending recipient is in exactly one batch. */
@@ -675,6 +767,9 @@ int main(void)
         SCENE(messages_about_campaigns_that_are_not_sending_do_nothing),
         SCENE(a_message_about_nothing_is_parked),
         SCENE(the_house_is_kept),
+        SCENE(what_a_campaign_is_steered_to_is_told_until_the_telling_stands),
+        SCENE(what_a_stage_has_made_of_a_campaign_is_not_told_once_more),
+        SCENE(that_all_is_sent_is_told_even_if_the_campaign_was_completed_since),
         SCENE(campaigns_whose_recipients_stop_coming_are_abandoned),
         SCENE(every_recipient_is_in_exactly_one_batch),
     };

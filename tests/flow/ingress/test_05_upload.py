@@ -105,7 +105,8 @@ def test_an_upload_that_breaks_off_is_abandoned(env):
         "SELECT 1 FROM campaigns WHERE title = 'Broken' AND status = 'receiving'"))
     connection.close()
     wait_for("it is abandoned", 5, lambda: env.sql(
-        "SELECT 1 FROM campaigns WHERE title = 'Broken' AND status = 'abandoned'"))
+        "SELECT 1 FROM campaigns WHERE title = 'Broken' AND status = 'abandoned'"
+        " AND untold_at IS NOT NULL"))
 
 
 def test_a_broken_upload_does_not_use_its_key_up(env):

@@ -74,6 +74,9 @@ static void every_action_in_every_status_does_what_the_table_says(void **state)
             const char *now = table[i].effects[action] == GOES ? goals[action] : table[i].status;
             assert_string_equal(steered.status, now);
             assert_string_equal(text_of(db, "SELECT status FROM campaigns"), now);
+            /* A tick will tell of what has changed, and of nothing else. */
+            assert_int_equal(number_of(db, "SELECT count(untold_at) FROM campaigns"),
+                             table[i].effects[action] == GOES);
             assert_ptr_equal(steered.publish, fact_of(action)); /* told again, too */
             assert_int_equal(steered.lane, LANE_NORMAL);
         }

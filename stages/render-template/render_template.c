@@ -3,8 +3,9 @@
  *
  * Reads   campaign.submitted.v1, recipients.submitted.v1, campaign.closed.v1 (ingress and partners)
  * Emits   campaign.rendered.v1 once the last chunk is in; campaign.changed.v1,
- * campaign.completed.v1 Tables  campaigns, campaign_chunks, recipients, campaign_rejects; reads
- * accounts, suppressions
+ *         campaign.completed.v1
+ * Tables  campaigns, campaign_chunks, recipients, campaign_rejects; reads accounts,
+ *         suppressions
  *
  * A campaign is rendered when as many chunks are in as its definition or its closing message said,
  * in whatever order they came. Redelivery does no harm: a chunk's row in campaign_chunks is there

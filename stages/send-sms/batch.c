@@ -47,26 +47,28 @@ static const struct db_statement load_batch = {
     "batch_load",
     "SELECT b.first_seq, b.last_seq, b.claimed_seq, b.recorded_seq, b.pass, b.done_at IS NOT NULL,"
     "       c.account_id, a.slug, c.status, c.text, c.sender_id,"
-    "       coalesce(c.expires_at <= $3, false), coalesce(r.status = 'held', false), b.claim"
+    "       coalesce(c.expires_at <= $3, false), coalesce(r.status = 'held', false), b.claim,"
+    "       coalesce($5 = ANY (b.ended_by), false), coalesce($5 = b.ended_by[1], false),"
+    "       b.again_ms"
     "  FROM batches b"
     "  JOIN campaigns c ON c.id = b.campaign_id"
     "  JOIN accounts a ON a.id = c.account_id"
     "  LEFT JOIN routes r ON r.name = $4"
     " WHERE b.campaign_id = $1 AND b.batch = $2"
     "   FOR UPDATE OF b",
-    4
+    5
 };
 
-bool batch_load(struct db *db, const char *route, int64_t campaign_id, int64_t number,
-                int64_t now_ms, struct arena *arena, struct batch *out_batch, bool *out_found,
-                struct err *err)
+bool batch_load(struct db *db, const struct batch_ask *ask, struct arena *arena,
+                struct batch *out_batch, bool *out_found, struct err *err)
 {
     AUTO_DB_RESULT struct db_result *found = NULL;
     const char *text;
 
     if (!db_query(db, &load_batch,
-                  (struct db_value[]){ db_int8(campaign_id), db_int4((int32_t)number),
-                                       db_time(now_ms), db_text(route) },
+                  (struct db_value[]){ db_int8(ask->campaign_id), db_int4((int32_t)ask->number),
+                                       db_time(ask->now_ms), db_text(ask->route),
+                                       db_text(ask->message) },
                   &found, err)) {
         return false;
     }
@@ -76,8 +78,8 @@ bool batch_load(struct db *db, const char *route, int64_t campaign_id, int64_t n
     }
     text = db_get_text(found, 0, 9);
     *out_batch = (struct batch){
-        .campaign_id = campaign_id,
-        .number = (int32_t)number,
+        .campaign_id = ask->campaign_id,
+        .number = (int32_t)ask->number,
         .first_seq = (int32_t)db_get_int(found, 0, 0),
         .last_seq = (int32_t)db_get_int(found, 0, 1),
         .claimed_seq = (int32_t)db_get_int(found, 0, 2),
@@ -92,6 +94,11 @@ bool batch_load(struct db *db, const char *route, int64_t campaign_id, int64_t n
         .expired = db_get_bool(found, 0, 11),
         .route_held = db_get_bool(found, 0, 12),
         .claim = db_get_int(found, 0, 13),
+        .ended_before = db_get_bool(found, 0, 14),
+        .ended_last = db_get_bool(found, 0, 15),
+        .comes_again = !db_is_null(found, 0, 16),
+        .again_ms = db_get_int(found, 0, 16),
+        .message = arena_strdup(arena, ask->message),
     };
     return true;
 }
@@ -238,31 +245,38 @@ bool batch_claim(struct db *db, struct batch *batch, const struct window *window
     return true;
 }
 
+/* The last few are enough: a message that comes again is not that many passes late. */
+#define NOTE_END "ended_by = (array_prepend($3::text, ended_by))[1:8]"
+
 static const struct db_statement begin_pass = {
     "batch_begin_pass",
     "UPDATE batches SET pass = pass + 1, claimed_seq = first_seq - 1,"
-    "       recorded_seq = first_seq - 1, claim = NULL, waiting = $3"
+    "       recorded_seq = first_seq - 1, claim = NULL, waiting = $4, again_ms = $5, " NOTE_END
     " WHERE campaign_id = $1 AND batch = $2",
-    3,
+    5,
 };
 static const struct db_statement finish_batch = {
     "batch_finish",
     "UPDATE batches"
-    "   SET done_at = now(), claim = NULL,"
+    "   SET done_at = now(), claim = NULL, again_ms = NULL, " NOTE_END ","
     "       settled_at = CASE WHEN sent = 0 AND in_doubt = 0 THEN now() END"
     " WHERE campaign_id = $1 AND batch = $2",
-    2,
+    3,
 };
 
-bool batch_end(struct db *db, struct batch *batch, enum batch_end how, struct err *err)
+bool batch_end(struct db *db, const struct batch *batch, enum batch_end how, int64_t again_ms,
+               struct err *err)
 {
     if (how == BATCH_FINISH) {
         return db_run(db, &finish_batch,
-                      (struct db_value[]){ db_int8(batch->campaign_id), db_int4(batch->number) },
+                      (struct db_value[]){ db_int8(batch->campaign_id), db_int4(batch->number),
+                                           db_text(batch->message) },
                       NULL, err);
     }
-    return db_run(db, &begin_pass,
-                  (struct db_value[]){ db_int8(batch->campaign_id), db_int4(batch->number),
-                                       db_bool(how == BATCH_WAIT) },
-                  NULL, err);
+    return db_run(
+        db, &begin_pass,
+        (struct db_value[]){ db_int8(batch->campaign_id), db_int4(batch->number),
+                             db_text(batch->message), db_bool(how == BATCH_WAIT),
+                             how == BATCH_AGAIN ? db_int4((int32_t)again_ms) : db_null() },
+        NULL, err);
 }

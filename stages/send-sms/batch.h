@@ -7,6 +7,9 @@
  * without a record knows that the provider may have been asked: those recipients are in doubt,
  * never pending. The claim is a random number, so a worker that was given up for dead and
  * was not finds that its claim is gone; its answers still count as evidence.
+ *
+ * A batch goes to the provider in passes, and each end of one notes the message that brought it
+ * about. Should that come again, it neither sends nor ends anything, and says the same as before.
  */
 #ifndef SEND_SMS_BATCH_H
 #define SEND_SMS_BATCH_H
@@ -32,6 +35,19 @@ struct batch {
     const char *sender_id;
     bool expired; /* past the campaign's expiry */
     bool route_held;
+    const char *message; /* id of the one in hand */
+    bool ended_before;   /* it has ended a pass of this batch before */
+    bool ended_last;     /* and no other has since */
+    bool comes_again;    /* the last pass ended with another to come, after again_ms */
+    int64_t again_ms;
+};
+
+/* Which batch, on whose behalf. */
+struct batch_ask {
+    const char *message; /* id of the one in hand */
+    const char *route;
+    int64_t campaign_id, number;
+    int64_t now_ms;
 };
 
 struct recipient {
@@ -60,9 +76,8 @@ bool batch_lock(struct db *db, int64_t campaign_id, int64_t number, bool *out_mi
 bool batch_unlock(struct db *db, int64_t campaign_id, int64_t number, struct err *err);
 
 /* *out_found false when there is no such row (yet). */
-bool batch_load(struct db *db, const char *route, int64_t campaign_id, int64_t number,
-                int64_t now_ms, struct arena *arena, struct batch *out_batch, bool *out_found,
-                struct err *err);
+bool batch_load(struct db *db, const struct batch_ask *ask, struct arena *arena,
+                struct batch *out_batch, bool *out_found, struct err *err);
 
 /*
  * A claim that was never recorded: its worker died. Its recipients are in doubt from now on. Unless
@@ -97,6 +112,8 @@ enum batch_end {
     BATCH_WAIT,   /* set aside until the campaign is resumed */
     BATCH_FINISH, /* nothing is left, or what is left will not be sent */
 };
-bool batch_end(struct db *db, struct batch *batch, enum batch_end how, struct err *err);
+/* again_ms: after how long, for BATCH_AGAIN. Notes the message in hand as the one that did it. */
+bool batch_end(struct db *db, const struct batch *batch, enum batch_end how, int64_t again_ms,
+               struct err *err);
 
 #endif

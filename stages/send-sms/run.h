@@ -30,6 +30,7 @@ enum halt { HALT_NONE, HALT_ROUTE, HALT_SENDER, HALT_LOST, HALT_STOP };
 struct run {
     struct stage *stage;
     const struct batch_paced *paced;
+    const char *message; /* its id */
     struct batch batch;
     struct tally total;
     bool asked;       /* the provider, about some recipient */

@@ -11,6 +11,7 @@
  * of recipients is claimed in a committed transaction before its requests leave, and what is found
  * claimed without an answer is in doubt, not pending. See batch.h. One worker at a time has
  * a batch (an advisory lock of its session), so a claim without an answer means a dead worker.
+ * A message that has ended a pass of its batch before repeats only what it said, pause included.
  *
  * Retried   a batch another worker has, or whose row is not visible yet.
  * Rejected  a message that names no batch.
@@ -216,12 +217,25 @@ static bool send_batch(struct run *run, struct err *err)
     return true;
 }
 
-static void emit_again(struct run *run, const struct batch_paced *paced, int64_t delay_ms)
+/* key NULL: by position. */
+static void emit_again(struct run *run, int64_t delay_ms, const char *key)
 {
-    stage_emit_as(run->stage, &batch_ready_v1,
-                  &(struct batch_fact){
-                      .campaign = paced->campaign, .batch = paced->batch, .size = paced->size },
-                  &(struct emission){ .route = stage_route(run->stage), .delay_ms = delay_ms });
+    const struct batch_paced *paced = run->paced;
+
+    stage_emit_as(
+        run->stage, &batch_ready_v1,
+        &(struct batch_fact){
+            .campaign = paced->campaign, .batch = paced->batch, .size = paced->size },
+        &(struct emission){ .key = key, .route = stage_route(run->stage), .delay_ms = delay_ms });
+}
+
+/*
+ * For the next pass. A message may first be put off (its route is held) and, redelivered, then end
+ * a pass: the two go by different ids, since what comes of the first may have ended a pass as well.
+ */
+static void emit_next_pass(struct run *run, int64_t delay_ms)
+{
+    emit_again(run, delay_ms, arena_printf(stage_arena(run->stage), "after %s", run->message));
 }
 
 static void emit_done(struct run *run, const struct batch_paced *paced)
@@ -242,6 +256,13 @@ static int64_t backoff(const struct run *run)
     return run->held_window ? HOLD_WINDOW_DELAY_MS : conf->backoff_ms << doublings;
 }
 
+/* The rest of the batch is sent in a further pass. */
+static bool again_in(struct run *run, int64_t delay_ms, struct err *err)
+{
+    emit_next_pass(run, delay_ms);
+    return batch_end(stage_db(run->stage), &run->batch, BATCH_AGAIN, delay_ms, err);
+}
+
 /* After the last window: done, again later, or set aside. */
 static bool conclude(struct run *run, bool resumed, struct err *err)
 {
@@ -257,27 +278,35 @@ static bool conclude(struct run *run, bool resumed, struct err *err)
     case HALT_LOST:
         return true; /* whoever has the batch now tells the rest */
     case HALT_SENDER:
-        return pause(run, err) && batch_end(db, &run->batch, BATCH_WAIT, err);
+        return pause(run, err) && batch_end(db, &run->batch, BATCH_WAIT, 0, err);
     case HALT_ROUTE:
         if (!route_hold(run, err)) {
             return false;
         }
         break;
     case HALT_STOP:
-        emit_again(run, paced, 0);
-        return batch_end(db, &run->batch, BATCH_AGAIN, err);
+        return again_in(run, 0, err);
     case HALT_NONE:
         break;
     }
     if (again) {
-        emit_again(run, paced, run->halt == HALT_ROUTE ? ROUTE_DELAY_MS : backoff(run));
-        return batch_end(db, &run->batch, BATCH_AGAIN, err);
+        return again_in(run, run->halt == HALT_ROUTE ? ROUTE_DELAY_MS : backoff(run), err);
     }
     emit_done(run, paced);
-    return batch_end(db, &run->batch, BATCH_FINISH, err);
+    return batch_end(db, &run->batch, BATCH_FINISH, 0, err);
 }
 
-/* What the campaign's status says about a batch that wants to be sent. */
+/* This message has ended a pass before: it says the same again, unless the next pass has begun. */
+static void repeat_end(struct run *run)
+{
+    const struct batch *batch = &run->batch;
+
+    if (batch->ended_last && batch->comes_again && batch->claimed_seq < batch->first_seq) {
+        emit_next_pass(run, batch->again_ms);
+    }
+}
+
+/* Whether a batch is to be sent now; if not, what is done instead. */
 static bool is_wanted(struct run *run, bool *out_wanted, struct err *err)
 {
     const struct batch_paced *paced = run->paced;
@@ -288,16 +317,24 @@ static bool is_wanted(struct run *run, bool *out_wanted, struct err *err)
         emit_done(run, paced);
         return true;
     }
+    if (batch->ended_before) {
+        repeat_end(run);
+        return true;
+    }
     if (batch->expired || strcmp(batch->status, "cancelling") == 0 ||
         campaign_status_is_final(batch->status)) {
         emit_done(run, paced);
-        return batch_end(stage_db(run->stage), &run->batch, BATCH_FINISH, err);
+        return batch_end(stage_db(run->stage), batch, BATCH_FINISH, 0, err);
     }
     if (strcmp(batch->status, "paused") == 0) {
-        return batch_end(stage_db(run->stage), &run->batch, BATCH_WAIT, err);
+        return batch_end(stage_db(run->stage), batch, BATCH_WAIT, 0, err);
+    }
+    if (paced->expires_at_ms && paced->expires_at_ms < stage_now_ms(run->stage)) {
+        emit_again(run, 0, NULL); /* leave to send is for now, not for later */
+        return true;
     }
     if (batch->route_held && !paced->probe) {
-        emit_again(run, paced, ROUTE_DELAY_MS); /* held since it was let through */
+        emit_again(run, ROUTE_DELAY_MS, NULL); /* held since it was let through */
         return true;
     }
     *out_wanted = true;
@@ -309,7 +346,8 @@ static bool settle_route(struct run *run, struct err *err)
 {
     bool answered = run->asked && (run->halt == HALT_NONE || run->halt == HALT_SENDER);
 
-    if (!run->batch.route_held || !run->paced->probe || run->halt == HALT_ROUTE) {
+    if (!run->batch.route_held || !run->paced->probe || run->halt == HALT_ROUTE ||
+        run->batch.ended_before) {
         return true;
     }
     return answered ? route_reopen(run, err) : route_return_probe(run, err);
@@ -324,9 +362,15 @@ static bool run_batch(struct run *run, int64_t campaign_id, bool *out_found, str
     int64_t doubted;
     bool wanted, resumed;
 
-    if (!batch_load(db, stage_route(run->stage), campaign_id, paced->batch,
-                    stage_now_ms(run->stage), stage_arena(run->stage), &run->batch, out_found,
-                    err)) {
+    if (!batch_load(db,
+                    &(struct batch_ask){
+                        .message = run->message,
+                        .route = stage_route(run->stage),
+                        .campaign_id = campaign_id,
+                        .number = paced->batch,
+                        .now_ms = stage_now_ms(run->stage),
+                    },
+                    stage_arena(run->stage), &run->batch, out_found, err)) {
         return false;
     }
     if (!*out_found) {
@@ -347,7 +391,7 @@ static bool run_batch(struct run *run, int64_t campaign_id, bool *out_found, str
 static enum verdict handle(struct stage *stage, const struct message *in)
 {
     struct batch_paced paced;
-    struct run run = { .stage = stage, .paced = &paced };
+    struct run run = { .stage = stage, .paced = &paced, .message = in->id };
     struct err err, unlock_err;
     int64_t campaign_id;
     bool mine, found, ok;
@@ -357,10 +401,6 @@ static enum verdict handle(struct stage *stage, const struct message *in)
     }
     if (!id_parse("cmp", paced.campaign, &campaign_id)) {
         return stage_reject(stage, "bad_campaign", "campaign: '%.24s' is no id", paced.campaign);
-    }
-    if (paced.expires_at_ms && paced.expires_at_ms < stage_now_ms(stage)) {
-        emit_again(&run, &paced, 0); /* leave to send is for now, not for later */
-        return STAGE_DONE;
     }
     if (!batch_lock(stage_db(stage), campaign_id, paced.batch, &mine, &err)) {
         return stage_fail(stage, &err);

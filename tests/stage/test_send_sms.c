@@ -281,7 +281,6 @@ static void a_refusal_for_now_is_tried_again_until_the_limit(void **state)
     static const int codes[] = { 500, 501, 502 };
     struct fake_stage *fake = *state;
 
-    fake_stage_repeat(fake, false);
     for (size_t i = 0; i < 3; i++) {
         int64_t id = batch_of(fake, 5);
         char faults[60];
@@ -313,6 +312,109 @@ static void a_refusal_for_now_is_tried_again_until_the_limit(void **state)
         assert_int_equal(counter(fake, id, "released"), 1);
         assert_string_equal(fake_text(fake, "SELECT status FROM routes"), "open");
     }
+}
+
+/* What is emitted is a ready batch, so late; returns its id. */
+static const char *ready_in(struct fake_stage *fake, int64_t delay_ms)
+{
+    static char ids[4][ID_MESSAGE_BYTES];
+    static unsigned next;
+    char *id = ids[next++ % 4];
+
+    assert_int_equal(fake_stage_emitted(fake), 1);
+    assert_string_equal(fake_stage_out(fake, 0)->type, READY);
+    assert_int_equal(fake_stage_out(fake, 0)->delay_ms, delay_ms);
+    snprintf(id, ID_MESSAGE_BYTES, "%s", fake_stage_out(fake, 0)->id);
+    return id;
+}
+
+static void a_message_that_ended_a_pass_keeps_its_pause_when_it_comes_again(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = batch_of(fake, 5);
+    const char *first, *second;
+
+    simulator_faults("{\"force\":\"0002:500\"}");
+    assert_done(fake, deliver(fake, id, "one", false)); /* and again, by the harness */
+    first = ready_in(fake, 10000);
+    assert_int_equal(simulator_count("requests"), 1);
+    assert_done(fake, deliver(fake, id, "two", false));
+    second = ready_in(fake, 20000);
+    assert_string_not_equal(second, first);
+    assert_int_equal(simulator_count("requests"), 2);
+    assert_int_equal(count(fake, id, "seq = 2 AND attempts = 2"), 1);
+    /* A further pass was begun since the first; the third is still to come. */
+    assert_done(fake, deliver(fake, id, "one", false));
+    assert_int_equal(fake_stage_emitted(fake), 0);
+    assert_done(fake, deliver(fake, id, "two", false));
+    assert_string_equal(ready_in(fake, 20000), second);
+    /* A worker has claimed, in the third pass. */
+    scene_sql(fake, "UPDATE batches SET claimed_seq = 1, recorded_seq = 1 WHERE campaign_id = %lld",
+              (long long)id);
+    assert_done(fake, deliver(fake, id, "two", false));
+    assert_int_equal(fake_stage_emitted(fake), 0);
+    assert_int_equal(simulator_count("requests"), 2);
+    assert_done(fake, deliver(fake, id, "three", false));
+    assert_int_equal(fake_stage_emitted_of(fake, DONE), 1);
+    assert_int_equal(simulator_count("requests"), 3);
+    /* Whatever ended it, that it is done is told. */
+    assert_done(fake, deliver(fake, id, "one", false));
+    assert_int_equal(fake_stage_emitted_of(fake, DONE), 1);
+}
+
+/* Also when its leave to send is over meanwhile. */
+static void a_pause_outlasts_the_leave_to_send(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = batch_of(fake, 5);
+    char json[200], at[CLOCK_RFC3339_BYTES];
+    const char *first;
+
+    clock_format(clock_now_ms() + 60000, at);
+    snprintf(json, sizeof json,
+             "{\"campaign\":\"%s\",\"batch\":1,\"size\":5,\"expires_at\":\"%s\"}", scene_name(id),
+             at);
+    simulator_faults("{\"force\":\"0002:500\"}");
+    assert_done(fake, fake_stage_send(fake, PACED, "one", json));
+    first = ready_in(fake, 10000);
+    fake_stage_advance_ms(fake, 61000);
+    assert_done(fake, fake_stage_send(fake, PACED, "one", json));
+    assert_string_equal(ready_in(fake, 10000), first);
+    assert_int_equal(simulator_count("requests"), 1);
+}
+
+static void a_probe_that_comes_again_leaves_the_route_as_it_is(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = batch_of(fake, 3);
+
+    simulator_faults("{\"unauthorized\":1}");
+    assert_done(fake, pace(fake, id));
+    for (int i = 0; i < 3; i++) {
+        assert_done(fake, deliver(fake, id, "probe", true));
+        ready_in(fake, 1000);
+        assert_int_equal(simulator_count("requests"), 2);
+        assert_true(route(fake, "status = 'held' AND held_until > now() AND failures = 2"));
+    }
+}
+
+static void a_batch_set_aside_waits_also_when_its_message_comes_again(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = batch_of(fake, 5);
+
+    simulator_faults("{\"force\":\"0002:402\"}");
+    assert_done(fake, deliver(fake, id, "one", false));
+    simulator_reset();
+    scene_sql(fake,
+              "UPDATE campaigns SET status = 'sending' WHERE id = %lld;"
+              "UPDATE batches SET waiting = false WHERE campaign_id = %lld",
+              (long long)id, (long long)id);
+    assert_done(fake, deliver(fake, id, "one", false));
+    assert_int_equal(fake_stage_emitted(fake), 0);
+    assert_int_equal(simulator_count("requests"), 0);
+    assert_done(fake, deliver(fake, id, "woken", false));
+    assert_int_equal(fake_stage_emitted_of(fake, DONE), 1);
 }
 
 static void a_refusal_for_now_may_pass_the_next_time(void **state)
@@ -351,7 +453,6 @@ static void without_a_definite_answer_recipients_are_in_doubt_for_good(void **st
     };
     struct fake_stage *fake = *state;
 
-    fake_stage_repeat(fake, false);
     configure(fake, "SMS_TIMEOUT", "400ms");
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct route_event event;
@@ -608,7 +709,6 @@ static void the_route_rests_when_the_provider_refuses_the_account(void **state)
     };
     struct fake_stage *fake = *state;
 
-    fake_stage_repeat(fake, false);
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         int64_t id = batch_of(fake, 3);
         struct route_event event;
@@ -654,7 +754,6 @@ static void the_rest_of_a_batch_is_not_sent_over_a_route_that_just_failed(void *
     struct fake_stage *fake = *state;
     int64_t id = batch_of(fake, 30);
 
-    fake_stage_repeat(fake, false);
     configure(fake, "SMS_CLAIM_WINDOW", "10");
     personalise(fake, id, 1000);
     simulator_faults("{\"force\":\"0012:405\"}");
@@ -674,7 +773,6 @@ static void without_a_connection_no_attempt_is_counted(void **state)
     int64_t id = batch_of(fake, 5);
     int64_t last = 0;
 
-    fake_stage_repeat(fake, false);
     setenv("SMS_JOB_ATTEMPTS", "1", 1);
     configure(fake, "AT_SMS_URL", "http://127.0.0.1:1/version1");
     for (int i = 1; i <= 8; i++) {
@@ -741,7 +839,6 @@ static void a_sender_refused_for_one_recipient_pauses_the_campaign(void **state)
     struct fake_stage *fake = *state;
     int64_t id = batch_of(fake, 5);
 
-    fake_stage_repeat(fake, false);
     simulator_faults("{\"force\":\"0002:402\"}");
     assert_done(fake, pace(fake, id));
     assert_string_equal(scene_status(fake, id), "paused");
@@ -759,7 +856,6 @@ static void in_the_forbidden_hours_a_batch_comes_back_later(void **state)
     } table[] = { { "{\"conflict_409\":1}", 0 }, { "{\"force\":\"0002:409\"}", 4 } };
     struct fake_stage *fake = *state;
 
-    fake_stage_repeat(fake, false);
     for (size_t i = 0; i < 2; i++) {
         int64_t id = batch_of(fake, 5);
 
@@ -929,6 +1025,10 @@ int main(void)
         CALLING(each_refusal_is_final_released_and_recorded),
         CALLING(a_batch_of_nothing_but_refusals_is_settled),
         CALLING(a_refusal_for_now_is_tried_again_until_the_limit),
+        CALLING(a_message_that_ended_a_pass_keeps_its_pause_when_it_comes_again),
+        CALLING(a_pause_outlasts_the_leave_to_send),
+        CALLING(a_probe_that_comes_again_leaves_the_route_as_it_is),
+        CALLING(a_batch_set_aside_waits_also_when_its_message_comes_again),
         CALLING(a_refusal_for_now_may_pass_the_next_time),
         CALLING(without_a_definite_answer_recipients_are_in_doubt_for_good),
         CALLING(whoever_the_answer_leaves_out_is_in_doubt_and_nobody_else),

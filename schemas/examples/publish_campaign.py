@@ -79,8 +79,8 @@ def cut(rows):
 class Publisher:
     """A channel with publisher confirms: publish() returns when the broker has the message."""
 
-    def __init__(self, channel, account, user, reference, lane):
-        self.channel, self.user, self.reference, self.lane = channel, user, reference, lane
+    def __init__(self, channel, account, reference, lane):
+        self.channel, self.reference, self.lane = channel, reference, lane
         self.exchange = f"{os.environ.get('AMQP_PREFIX', 'tuma')}.in.{account}"
         self.ids = set()
         channel.confirm_delivery()
@@ -92,7 +92,6 @@ class Publisher:
         properties = pika.BasicProperties(
             message_id=message_id,
             type=f"{noun}.v1",
-            user_id=self.user,
             content_type="application/json",
             delivery_mode=2,
             timestamp=int(time.time()),
@@ -165,8 +164,7 @@ def main():
     parameters = pika.URLParameters(os.environ.get("AMQP_URL", "amqp://guest:guest@127.0.0.1/"))
     parameters.blocked_connection_timeout = 60
     with pika.BlockingConnection(parameters) as connection:
-        publisher = Publisher(connection.channel(), args.account, parameters.credentials.username,
-                              args.reference, args.lane)
+        publisher = Publisher(connection.channel(), args.account, args.reference, args.lane)
         try:
             publish_campaign(publisher, args, columns, rows)
         except pika.exceptions.UnroutableError:

@@ -431,7 +431,7 @@ class Partner:
             pika.BasicProperties(**{
                 "message_id": message_id, "type": kind + ".v1",
                 "content_type": "application/json", "delivery_mode": 2,
-                "user_id": self.account.slug, "timestamp": int(time.time()), **properties}),
+                "timestamp": int(time.time()), **properties}),
             mandatory=True)
         return message_id
 

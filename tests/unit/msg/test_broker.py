@@ -306,7 +306,6 @@ class Partner(Case):
                 return messages
             method, properties, body = message
             self.assertEqual(method.exchange, "tuma.in.acme")
-            self.assertEqual(properties.user_id, "acme")
             self.assertEqual(method.routing_key, f"{properties.type[:-3]}.{lane}")
             self.assertLess(len(body), 131063)
             line = properties.type.encode() + b"\t" + body + b"\n"

@@ -132,6 +132,9 @@ bool envelope_read(const struct stage *stage, const struct broker_delivery *deli
 /* handle.c */
 void handle_message(struct stage *stage, const struct message *in, struct outputs *outputs,
                     struct handled *handled);
+/* Several messages in one transaction, for def->handle_many; nothing is emitted. */
+void handle_together(struct stage *stage, const struct message *const *in, size_t count,
+                     struct handled *handled);
 /* Kills the process when it is not disarmed within twice the deadline. */
 void watchdog_arm(const struct stage *stage);
 void watchdog_disarm(void);

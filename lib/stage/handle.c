@@ -88,12 +88,15 @@ static void commit(struct stage *stage, struct handled *handled)
     handled->commit_us = clock_mono_us() - from_us;
 }
 
-static void call_handler(struct stage *stage, const struct message *in, struct handled *handled)
+static void call_handler(struct stage *stage, const struct message *const *in, size_t count,
+                         struct handled *handled)
 {
+    const struct stage_def *def = stage->def;
     const int64_t from_us = clock_mono_us();
 
     watchdog_arm(stage);
-    const enum verdict verdict = stage->def->handle(stage, in);
+    const enum verdict verdict =
+        def->handle_many != NULL ? def->handle_many(stage, in, count) : def->handle(stage, in[0]);
     watchdog_disarm();
     handled->handle_us = clock_mono_us() - from_us;
     stage_crash_point("after_handle");
@@ -109,26 +112,41 @@ static void call_handler(struct stage *stage, const struct message *in, struct h
     }
 }
 
-void handle_message(struct stage *stage, const struct message *in, struct outputs *outputs,
-                    struct handled *handled)
+/* outputs is NULL where several messages leave open whose output it would be. */
+static void handle(struct stage *stage, const struct message *const *in, size_t count,
+                   struct outputs *outputs, struct handled *handled)
 {
     struct err err;
 
     *handled = (struct handled){ .why = "", .detail = "" };
-    stage->in = in;
+    stage->in = in[0];
     stage->out = outputs;
     stage->why[0] = '\0';
     stage->detail[0] = '\0';
     if (!db_begin(stage->db, &err)) {
         undecided(stage, handled, &err);
     } else {
-        call_handler(stage, in, handled);
+        call_handler(stage, in, count, handled);
     }
     if (handled->verdict != STAGE_DONE) {
         db_rollback(stage->db);
-        outputs_begin(outputs, outputs->arena);
+        if (outputs != NULL) {
+            outputs_begin(outputs, outputs->arena);
+        }
     }
     stage->in = NULL;
     stage->out = NULL;
     arena_reset(stage->arena);
+}
+
+void handle_message(struct stage *stage, const struct message *in, struct outputs *outputs,
+                    struct handled *handled)
+{
+    handle(stage, &in, 1, outputs, handled);
+}
+
+void handle_together(struct stage *stage, const struct message *const *in, size_t count,
+                     struct handled *handled)
+{
+    handle(stage, in, count, NULL, handled);
 }

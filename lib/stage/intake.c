@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/id.h"
 
 void intake_init(struct intake *intake, struct broker_consumer *consumer, size_t size,
@@ -24,7 +25,9 @@ void intake_fill(struct intake *intake)
     while (intake->count < intake->size &&
            broker_consumer_next(intake->consumer, 0, &intake->waiting[intake->count]) ==
                BROKER_DELIVERY) {
-        intake->count++;
+        if (intake->count++ == 0) {
+            intake->since_ms = clock_mono_ms();
+        }
     }
 }
 

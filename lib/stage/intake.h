@@ -19,6 +19,7 @@ struct intake {
     struct broker_consumer *consumer;
     struct broker_delivery *waiting; /* in order of arrival */
     size_t count, size;
+    int64_t since_ms; /* monotonic; when the first of those waiting came */
 };
 
 void intake_init(struct intake *intake, struct broker_consumer *consumer, size_t size,

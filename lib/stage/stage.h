@@ -16,7 +16,7 @@
  *     }
  *
  * Promises to the handler:
- *   - one message at a time, on one thread;
+ *   - one message at a time (or the few that were asked for), on one thread;
  *   - a transaction is open; it commits after STAGE_DONE and rolls back otherwise;
  *   - nothing emitted is visible to anyone until STAGE_DONE was returned and the commit stands;
  *   - the input is acknowledged after the broker confirmed every output;
@@ -43,6 +43,8 @@
 #include "msg/message.h"
 
 struct stage;
+
+#define TOGETHER_MAX 64
 
 /* What became of a message. There is no fourth answer. */
 enum verdict {
@@ -71,6 +73,16 @@ struct stage_def {
 
     /* Called for each message. */
     enum verdict (*handle)(struct stage *stage, const struct message *in);
+
+    /*
+     * Instead of handle, for work that is cheaper done for many at once: called with the messages
+     * that wait, at most `together` of them, in one transaction. It may emit only when there is
+     * one. When several end otherwise than in STAGE_DONE all is rolled back and each is handled
+     * alone.
+     */
+    enum verdict (*handle_many)(struct stage *stage, const struct message *const *in, size_t count);
+    size_t together;  /* with handle_many; at most TOGETHER_MAX, and the prefetch bounds it too */
+    long together_ms; /* how long a message waits until there are so many */
 
     /*
      * Called about once a second, also when idle, inside a transaction of its own: due

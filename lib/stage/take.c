@@ -1,5 +1,5 @@
 /*
- * take - one message: decoded, handled, and its consequences launched
+ * take - a message, or several together: decoded, handled, and their consequences launched
  *
  * While the database is away the message stays in hand and its attempts are not spent; told to
  * stop meanwhile, the worker gives it back to the queue.
@@ -83,15 +83,15 @@ static void detach_log(struct worker *worker)
     log_context(&worker->stage->log, "trace", NULL);
 }
 
-/* Fills the flight with what is to be published; false to give the message back. */
-static bool decide(struct worker *worker, struct flight *flight)
+/* A flight with its message decoded; NULL when that could only be parked. */
+static struct flight *open_flight(struct worker *worker, const struct broker_delivery *delivery)
 {
-    struct stage *stage = worker->stage;
+    struct flight *flight = flights_take(&worker->flights, delivery);
     const int queue = flight->delivery.queue;
-    struct handled handled;
     const char *fault;
 
-    const bool fit = envelope_read(stage, &flight->delivery, worker->lanes.queues[queue],
+    stage_crash_point("after_receive");
+    const bool fit = envelope_read(worker->stage, &flight->delivery, worker->lanes.queues[queue],
                                    worker->lanes.lanes[queue], flight->arena, &flight->envelope,
                                    &fault, flight->detail);
     attach_log(worker, flight);
@@ -99,8 +99,18 @@ static bool decide(struct worker *worker, struct flight *flight)
     if (!fit) {
         snprintf(flight->why, sizeof flight->why, "%s", fault);
         park(worker, flight, verdict_word(STAGE_REJECT));
-        return true;
+        flight_launch(&worker->flights, flight);
+        flight = NULL;
     }
+    detach_log(worker);
+    return flight;
+}
+
+/* Fills the flight with what is to be published; false to give the message back. */
+static bool decide(struct worker *worker, struct flight *flight)
+{
+    struct handled handled;
+
     if (!handle(worker, flight, &handled)) {
         return false;
     }
@@ -128,15 +138,65 @@ static bool decide(struct worker *worker, struct flight *flight)
     return false;
 }
 
-void worker_take(struct worker *worker, const struct broker_delivery *delivery)
+static void take_alone(struct worker *worker, struct flight *flight)
 {
-    struct flight *flight = flights_take(&worker->flights, delivery);
-
-    stage_crash_point("after_receive");
+    attach_log(worker, flight);
     if (decide(worker, flight)) {
         flight_launch(&worker->flights, flight);
     } else {
         flight_requeue(&worker->flights, flight);
     }
     detach_log(worker);
+}
+
+/* The flights of what waits and may share a transaction. A redelivered message never does. */
+static size_t gather(struct worker *worker, const struct broker_delivery *first,
+                     struct flight *group[TOGETHER_MAX])
+{
+    const struct stage_def *def = worker->stage->def;
+    struct broker_delivery delivery = *first;
+    size_t count = 0;
+
+    do {
+        struct flight *flight = open_flight(worker, &delivery);
+        if (flight != NULL) {
+            group[count++] = flight;
+        }
+    } while (def->handle_many != NULL && count < def->together && !first->redelivered &&
+             flights_can_take(&worker->flights) && intake_take(&worker->intake, false, &delivery));
+    return count;
+}
+
+static bool take_together(struct worker *worker, struct flight *const *group, size_t count)
+{
+    const struct message *in[TOGETHER_MAX];
+    struct handled handled;
+
+    for (size_t i = 0; i < count; i++) {
+        in[i] = &group[i]->envelope.in;
+    }
+    handle_together(worker->stage, in, count, &handled);
+    if (handled.verdict != STAGE_DONE) {
+        return false; /* rolled back: nothing happened */
+    }
+    for (size_t i = 0; i < count; i++) {
+        group[i]->verdict = STAGE_DONE;
+        group[i]->handle_us = handled.handle_us / (int64_t)count; /* each its share */
+        group[i]->commit_us = handled.commit_us / (int64_t)count;
+        flight_launch(&worker->flights, group[i]);
+    }
+    return true;
+}
+
+void worker_take(struct worker *worker, const struct broker_delivery *delivery)
+{
+    struct flight *group[TOGETHER_MAX];
+    const size_t count = gather(worker, delivery, group);
+
+    if (count > 1 && take_together(worker, group, count)) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        take_alone(worker, group[i]);
+    }
 }

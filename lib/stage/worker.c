@@ -145,6 +145,19 @@ static bool is_drained(struct worker *worker)
     return ++worker->empty_checks > DRAIN_CHECKS;
 }
 
+/* How long to wait for company for what waits already; 0 when it is to be handled now. */
+static int64_t company_ms(const struct worker *worker)
+{
+    const struct stage_def *def = worker->stage->def;
+    const struct intake *intake = &worker->intake;
+
+    if (def->handle_many == NULL || intake->count == 0 || intake->count >= def->together) {
+        return 0;
+    }
+    const int64_t left_ms = intake->since_ms + def->together_ms - clock_mono_ms();
+    return left_ms > 0 ? left_ms : 0;
+}
+
 static void loop(struct worker *worker)
 {
     struct broker_delivery delivery;
@@ -152,6 +165,11 @@ static void loop(struct worker *worker)
     while (!signals_stop_asked()) {
         worker_chores(worker);
         worker_tick(worker);
+        const int64_t company = company_ms(worker);
+        if (company > 0) {
+            worker_sleep(worker, company);
+            continue;
+        }
         if (flights_can_take(&worker->flights) &&
             intake_take(&worker->intake, worker->flights.used == 0, &delivery)) {
             worker_take(worker, &delivery);

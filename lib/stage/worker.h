@@ -1,9 +1,9 @@
 /*
  * worker - one process's loop, and the chores it shares with waiting handlers
  *
- * One thread. Each turn: confirms and acknowledgements, publishing, the tick when it is due, at
- * most one message; with nothing to do it sleeps on the two sockets and the stop notice together,
- * so both a delivery and a confirm wake it at once.
+ * One thread. Each turn: confirms and acknowledgements, publishing, the tick when it is due, a
+ * message (or those that are handled together); with nothing to do it sleeps on the two sockets and
+ * the stop notice together, so both a delivery and a confirm wake it at once.
  */
 #ifndef STAGE_WORKER_H
 #define STAGE_WORKER_H
@@ -43,7 +43,7 @@ bool worker_wait(struct worker *worker, int64_t ms);
 /* Brings the database back; false when told to stop first. */
 bool worker_reconnect(struct worker *worker);
 
-/* take.c: one message from delivery to flight. */
+/* take.c: a message from delivery to flight, and with it those that may be handled together. */
 void worker_take(struct worker *worker, const struct broker_delivery *delivery);
 
 /* tick.c */

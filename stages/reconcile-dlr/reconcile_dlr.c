@@ -83,46 +83,51 @@ static void count_reports(struct stage *stage, const struct applied *applied, si
     metric_add(metrics_counter(metrics, name, help, "what=\"progress\""), (int64_t)progress);
 }
 
-static enum verdict handle_reports(struct stage *stage, const struct message *in)
-{
-    struct delivery_reported told;
-    struct applied applied;
+/* The reports of the messages in hand that say how a message ended. */
+struct gathered {
     struct report *reports;
-    struct err err;
-    size_t count = 0, progress = 0;
+    size_t count;
+    size_t progress; /* those that say it is still on its way */
+};
 
-    if (!message_read(in, &delivery_reported_v1, &told, &err)) {
-        return stage_fail(stage, &err);
-    }
-    reports = arena_array(stage_arena(stage), told.reports.count + 1, sizeof *reports);
-    for (size_t i = 0; i < told.reports.count; i++) {
-        const struct delivery_report *raw = (const struct delivery_report *)told.reports.items + i;
-        enum report_state state = at_report_state(raw->status);
+static bool gather_reports(struct stage *stage, const struct message *in, size_t index,
+                           const struct delivery_reported *told, struct gathered *gathered,
+                           struct err *err)
+{
+    const struct delivery_report *raw = (const struct delivery_report *)told->reports.items + index;
+    enum report_state state = at_report_state(raw->status);
 
-        if (state == REPORT_PROGRESS) {
-            progress++;
-        } else if (state == REPORT_UNKNOWN) {
-            if (!keep_unknown(stage, in, i, told.provider, raw, &err)) {
-                return stage_fail(stage, &err);
-            }
-        } else {
-            reports[count++] = (struct report){ .id = raw->id,
-                                                .msisdn = apply_msisdn(or_empty(raw->phone)),
-                                                .state = state,
-                                                .status = raw->status,
-                                                .network = or_empty(raw->network),
-                                                .reason = or_empty(raw->reason),
-                                                .received_ms = raw->received_ms };
-        }
+    if (state == REPORT_PROGRESS) {
+        gathered->progress++;
+    } else if (state == REPORT_UNKNOWN) {
+        return keep_unknown(stage, in, index, told->provider, raw, err);
+    } else {
+        gathered->reports[gathered->count++] =
+            (struct report){ .id = raw->id,
+                             .msisdn = apply_msisdn(or_empty(raw->phone)),
+                             .state = state,
+                             .status = raw->status,
+                             .network = or_empty(raw->network),
+                             .reason = or_empty(raw->reason),
+                             .received_ms = raw->received_ms };
     }
-    if (!apply_reports(stage_db(stage), reports, count, stage_now_ms(stage), stage_arena(stage),
-                       &applied, &err) ||
-        !sweep_keep(stage_db(stage), reports, &applied, stage_arena(stage), &err) ||
-        !apply_opt_outs(stage_db(stage), reports, count, stage_arena(stage), &err)) {
-        return stage_fail(stage, &err);
+    return true;
+}
+
+static bool apply(struct stage *stage, const struct gathered *gathered, struct err *err)
+{
+    struct applied applied;
+    struct arena *arena = stage_arena(stage);
+    struct db *db = stage_db(stage);
+
+    if (!apply_reports(db, gathered->reports, gathered->count, stage_now_ms(stage), arena, &applied,
+                       err) ||
+        !sweep_keep(db, gathered->reports, &applied, arena, err) ||
+        !apply_opt_outs(db, gathered->reports, gathered->count, arena, err)) {
+        return false;
     }
-    count_reports(stage, &applied, progress);
-    return STAGE_DONE;
+    count_reports(stage, &applied, gathered->progress);
+    return true;
 }
 
 static const struct db_statement keep_inbound = {
@@ -134,52 +139,67 @@ static const struct db_statement keep_inbound = {
     10
 };
 
-static enum verdict handle_inbound(struct stage *stage, const struct message *in)
+static bool take_inbound(struct stage *stage, const struct message *in, struct err *err)
 {
     struct sms_received sms;
-    struct err err;
 
-    if (!message_read(in, &sms_received_v1, &sms, &err)) {
-        return stage_fail(stage, &err);
-    }
-    if (!db_run(stage_db(stage), &keep_inbound,
-                (struct db_value[]){ db_int8(id_create(stage_now_ms(stage))), db_text(sms.provider),
-                                     db_text(sms.id), db_text(sms.from), db_text(or_empty(sms.to)),
-                                     db_text(or_empty(sms.text)), db_text(or_empty(sms.link_id)),
-                                     db_text(or_empty(sms.network)), db_text(or_empty(sms.date)),
-                                     db_time(sms.received_ms) },
-                NULL, &err)) {
-        return stage_fail(stage, &err);
-    }
-    return STAGE_DONE;
+    return message_read(in, &sms_received_v1, &sms, err) &&
+           db_run(stage_db(stage), &keep_inbound,
+                  (struct db_value[]){ db_int8(id_create(stage_now_ms(stage))),
+                                       db_text(sms.provider), db_text(sms.id), db_text(sms.from),
+                                       db_text(or_empty(sms.to)), db_text(or_empty(sms.text)),
+                                       db_text(or_empty(sms.link_id)),
+                                       db_text(or_empty(sms.network)), db_text(or_empty(sms.date)),
+                                       db_time(sms.received_ms) },
+                  NULL, err);
 }
 
-static enum verdict handle_misread(struct stage *stage, const struct message *in)
+static bool take_misread(struct stage *stage, const struct message *in, struct err *err)
 {
     struct callback_misread odd;
-    struct err err;
 
-    if (!message_read(in, &callback_misread_v1, &odd, &err) ||
-        !db_run(stage_db(stage), &keep_odd,
-                (struct db_value[]){
-                    db_text(in->id), db_text(odd.provider), db_text(odd.kind),
-                    db_text(arena_printf(stage_arena(stage), "misread: %s", or_empty(odd.why))),
-                    db_text(or_empty(odd.raw)), db_time(odd.received_ms) },
-                NULL, &err)) {
-        return stage_fail(stage, &err);
-    }
-    return STAGE_DONE;
+    return message_read(in, &callback_misread_v1, &odd, err) &&
+           db_run(stage_db(stage), &keep_odd,
+                  (struct db_value[]){
+                      db_text(in->id), db_text(odd.provider), db_text(odd.kind),
+                      db_text(arena_printf(stage_arena(stage), "misread: %s", or_empty(odd.why))),
+                      db_text(or_empty(odd.raw)), db_time(odd.received_ms) },
+                  NULL, err);
 }
 
-static enum verdict handle(struct stage *stage, const struct message *in)
+/* Reads what a message says; reports are gathered, all else is stored at once. */
+static bool take(struct stage *stage, const struct message *in, struct delivery_reported *told,
+                 struct err *err)
 {
     if (message_is(in, &delivery_reported_v1)) {
-        return handle_reports(stage, in);
+        return message_read(in, &delivery_reported_v1, told, err);
     }
-    if (message_is(in, &sms_received_v1)) {
-        return handle_inbound(stage, in);
+    return message_is(in, &sms_received_v1) ? take_inbound(stage, in, err)
+                                            : take_misread(stage, in, err);
+}
+
+static enum verdict handle_many(struct stage *stage, const struct message *const *in, size_t count)
+{
+    struct delivery_reported *told = arena_array(stage_arena(stage), count, sizeof *told);
+    struct gathered gathered = { 0 };
+    size_t most = 0;
+    struct err err;
+
+    for (size_t m = 0; m < count; m++) {
+        if (!take(stage, in[m], &told[m], &err)) {
+            return stage_fail(stage, &err);
+        }
+        most += told[m].reports.count;
     }
-    return handle_misread(stage, in);
+    gathered.reports = arena_array(stage_arena(stage), most + 1, sizeof *gathered.reports);
+    for (size_t m = 0; m < count; m++) {
+        for (size_t i = 0; i < told[m].reports.count; i++) {
+            if (!gather_reports(stage, in[m], i, &told[m], &gathered, &err)) {
+                return stage_fail(stage, &err);
+            }
+        }
+    }
+    return apply(stage, &gathered, &err) ? STAGE_DONE : stage_fail(stage, &err);
 }
 
 static bool tick(struct stage *stage, struct err *err)
@@ -199,7 +219,10 @@ static const struct stage_def reconcile_dlr_stage = {
     .workers_env = "RECONCILE_WORKER_CONCURRENCY",
     .workers_fallback = "2",
     .shares_lanes = true, /* reports have no lane of their own */
-    .handle = handle,
+    .prefetch = 32,
+    .handle_many = handle_many,
+    .together_ms = 50,
+    .together = 16, /* one update of a thousand rows costs half of ten of a hundred */
     .tick = tick,
 };
 

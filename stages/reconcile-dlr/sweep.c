@@ -196,17 +196,23 @@ static bool retry_unmatched(struct stage *stage, const struct reconcile_conf *co
     return apply_opt_outs(db, reports, n, arena, err) && write_fates(db, &fates, err);
 }
 
-/* A recipient nobody reported on in time is given up; what it would have cost goes back. */
+/*
+ * A recipient nobody reported on in time is given up; what it would have cost goes back. From the
+ * few batches in doubt to their recipients: the planner, left a plain join and the limit, walks
+ * through all recipients in order instead.
+ */
 static const struct db_statement find_old_doubts = {
     "sweep_find_old_doubts",
     "SELECT r.campaign_id, r.seq, r.batch, r.segments, c.account_id"
     "  FROM batches b"
     "  JOIN campaigns c ON c.id = b.campaign_id"
-    "  JOIN recipients r ON r.campaign_id = b.campaign_id"
-    "                   AND r.seq BETWEEN b.first_seq AND b.last_seq"
-    " WHERE b.in_doubt > 0 AND r.state = 2 AND r.sent_at <= $1"
-    " ORDER BY r.campaign_id, r.seq LIMIT $2"
-    "   FOR UPDATE OF r SKIP LOCKED",
+    " CROSS JOIN LATERAL (SELECT campaign_id, seq, batch, segments FROM recipients x"
+    "                      WHERE x.campaign_id = b.campaign_id"
+    "                        AND x.seq BETWEEN b.first_seq AND b.last_seq"
+    "                        AND x.state = 2 AND x.sent_at <= $1"
+    "                      ORDER BY x.seq LIMIT $2 FOR UPDATE SKIP LOCKED) r"
+    " WHERE b.in_doubt > 0"
+    " LIMIT $2",
     2
 };
 static const struct db_statement give_up_doubt = {

@@ -9,10 +9,10 @@
  *
  *     publish_report(publisher, report);         // delivery reports: many share one message
  *
- * A thread of its own owns the connection. Reports that arrive while earlier ones are being
- * confirmed travel together (group commit), so a lone report waits for nobody and a flood costs
- * one message per few hundred. What is not confirmed within CONFIRM_MS settles as PUBLISH_AWAY,
- * though the broker may still get it: the caller will repeat it and readers drop what they know.
+ * A thread of its own owns the connection. Reports that arrive within 2 ms, or while earlier ones
+ * are being confirmed, travel together (group commit): a flood costs one message per few hundred.
+ * What is not confirmed within CONFIRM_MS settles as PUBLISH_AWAY, though the broker may still get
+ * it: the caller will repeat it and readers drop what they know.
  *
  * A parcel and all it points to are kept until settled() is called. settled() runs on the
  * publisher's thread or on the one that calls publish_expire(); it must not block.

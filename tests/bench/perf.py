@@ -14,15 +14,16 @@ class Profile:
     """Records while in the with statement; report() afterwards."""
 
     def __init__(self, stack, name):
-        self.stack, self.data, self.process = stack, stack.dir / f"perf-{name}.data", None
+        self.stack, self.data = stack, stack.dir / f"perf-{name}.data"
+        self.process, self.pids = None, []
 
     def __enter__(self):
         self.stack.psql("SELECT pg_stat_statements_reset()")
         if shutil.which("perf"):
-            pids = [pid for name in self.stack.groups.roots for pid in self.stack.groups.pids(name)]
+            # All processors, not a list of processes: counters that are exchanged at each switch
+            # from one of them to another cost a tenth of what is measured.
             self.process = subprocess.Popen(
-                ["perf", "record", "-q", "-g", "-F", str(FREQUENCY), "-o", str(self.data), "-p",
-                 ",".join(map(str, pids))],
+                ["perf", "record", "-q", "-a", "-g", "-F", str(FREQUENCY), "-o", str(self.data)],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return self
 
@@ -30,10 +31,13 @@ class Profile:
         if self.process:
             self.process.send_signal(signal.SIGINT)
             self.process.wait()
+            groups = self.stack.groups
+            self.pids = [pid for name in groups.roots for pid in groups.pids(name)]
 
     def _perf(self, *keys):
         shown = subprocess.run(
-            ["perf", "report", "-i", str(self.data), "--no-children",
+            ["perf", "report", "-i", str(self.data), "--no-children", "--pid",
+             ",".join(map(str, self.pids)),
              "-g", "none", "--stdio", "-F", "overhead," + ",".join(keys), "--percent-limit", "0.05"],
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False).stdout
         return [line.strip() for line in shown.splitlines() if re.match(r"\s+\d+\.\d+%", line)]
@@ -42,7 +46,7 @@ class Profile:
         """Lines of text."""
         lines = []
         if self.process:
-            lines.append("share of our processes' time by thread name (perf):")
+            lines.append("share of the processors by thread name (perf):")
             programs = self._perf("comm")
             lines += ["  " + line for line in programs[:20]]
             shown = {}

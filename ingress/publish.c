@@ -24,20 +24,12 @@
 #include "base/panic.h"
 #include "base/str.h"
 #include "broker/broker.h"
+#include "gather.h"
 #include "msg/report.h"
 #include "msg/topic.h"
 #include "settings.h"
 
 #define FLIGHTS 256 /* messages at the broker at once */
-
-/*
- * A message of reports costs the broker most of a millisecond whether it holds one or hundreds. So
- * the first waits a moment for others; while one message is being confirmed the next fills, and
- * leaves meanwhile only if that many came, up to four at once.
- */
-#define REPORTS_GATHER_MS 2
-#define REPORTS_ENOUGH 128
-#define REPORT_FLIGHTS 4
 
 #define PROGRESS_MS 1500     /* longest hang in the network; with CONFIRM_MS below 5 s */
 #define IDLE_MS 200          /* heartbeats and reconnects are looked after this often */
@@ -53,11 +45,6 @@ struct flight {
     bool is_reports;
 };
 
-struct report_queue {
-    struct report *head, **tail;
-    int count;
-};
-
 struct publisher {
     struct publish_conf conf;
     struct arena *arena;
@@ -67,7 +54,7 @@ struct publisher {
 
     pthread_mutex_t lock;
     struct parcel *parcels, **parcels_tail;
-    struct report_queue reports;
+    struct gather reports;
     struct flight flights[FLIGHTS];
     int free_flights[FLIGHTS];
     int free_count;
@@ -125,12 +112,9 @@ void publish_report(struct publisher *publisher, struct report *report)
 {
     bool asleep, closed;
 
-    report->next = NULL;
     report->deadline_ms = clock_mono_ms() + CONFIRM_MS;
     pthread_mutex_lock(&publisher->lock);
-    *publisher->reports.tail = report;
-    publisher->reports.tail = &report->next;
-    publisher->reports.count++;
+    gather_add(&publisher->reports, report);
     asleep = publisher->reports.count >= publisher->wants_reports;
     if (asleep) {
         publisher->wants_reports = INT_MAX;
@@ -202,6 +186,14 @@ static void on_settled(void *context, uint64_t ticket, enum broker_outcome outco
     }
 }
 
+static struct report **end_of(struct report **list)
+{
+    while (*list != NULL) {
+        list = &(*list)->next;
+    }
+    return list;
+}
+
 /* What is overdue at now_ms, taken out; everything when now_ms is INT64_MAX. Lock held. */
 static void take_overdue(struct publisher *publisher, int64_t now_ms, struct parcel **out_parcels,
                          struct report **out_reports)
@@ -217,15 +209,7 @@ static void take_overdue(struct publisher *publisher, int64_t now_ms, struct par
     if (publisher->parcels == NULL) {
         publisher->parcels_tail = &publisher->parcels;
     }
-    while (publisher->reports.head != NULL && publisher->reports.head->deadline_ms <= now_ms) {
-        *reports_tail = publisher->reports.head;
-        reports_tail = &publisher->reports.head->next;
-        publisher->reports.head = publisher->reports.head->next;
-        publisher->reports.count--;
-    }
-    if (publisher->reports.head == NULL) {
-        publisher->reports.tail = &publisher->reports.head;
-    }
+    *reports_tail = gather_take_overdue(&publisher->reports, now_ms);
     for (int i = 0; i < FLIGHTS; i++) {
         struct flight *flight = &publisher->flights[i];
         if (flight->state != FLIGHT_LIVE || flight->deadline_ms > now_ms) {
@@ -236,14 +220,11 @@ static void take_overdue(struct publisher *publisher, int64_t now_ms, struct par
             *parcels_tail = flight->parcel;
             parcels_tail = &flight->parcel->next;
         } else {
+            reports_tail = end_of(reports_tail);
             *reports_tail = flight->reports;
-            while (*reports_tail != NULL) {
-                reports_tail = &(*reports_tail)->next;
-            }
         }
     }
     *parcels_tail = NULL;
-    *reports_tail = NULL;
 }
 
 static void expire(struct publisher *publisher, int64_t now_ms)
@@ -322,49 +303,12 @@ static void publish_parcel(struct publisher *publisher, struct parcel *parcel, i
     hand_over(publisher, &message, index, parcel->account, parcel->trace);
 }
 
-#define REPORTS_HEAD "{\"provider\":\"africastalking\",\"reports\":["
-#define REPORTS_TAIL "]}"
-
-/* As many as fit one message from the head of the queue into the body. Lock held. */
-static struct report *take_reports(struct publisher *publisher)
-{
-    struct report *list = publisher->reports.head;
-    struct report **last = &list;
-    size_t len = sizeof(REPORTS_HEAD) + sizeof(REPORTS_TAIL);
-
-    for (int i = 0; *last != NULL && i < REPORTS_MAX; i++) {
-        len += (*last)->len + 1;
-        if (len > MESSAGE_BODY_MAX) {
-            break;
-        }
-        last = &(*last)->next;
-        publisher->reports.count--;
-    }
-    publisher->reports.head = *last;
-    if (*last == NULL) {
-        publisher->reports.tail = &publisher->reports.head;
-    }
-    *last = NULL;
-    return list;
-}
-
 static void publish_reports(struct publisher *publisher, const struct report *list, int index)
 {
     struct str *body = &publisher->body;
     char id[ID_MESSAGE_BYTES];
-    int64_t count = 0;
 
-    str_reset(body);
-    str_puts(body, REPORTS_HEAD);
-    for (const struct report *report = list; report != NULL; report = report->next) {
-        if (report != list) {
-            str_putc(body, ',');
-        }
-        str_append(body, report->json, report->len);
-        count++;
-    }
-    str_puts(body, REPORTS_TAIL);
-    metric_add(publisher->reports_in, count);
+    metric_add(publisher->reports_in, gather_write(list, body));
     id_message(id);
     struct broker_message message = {
         .exchange = publisher->report_exchange.bytes,
@@ -377,29 +321,6 @@ static void publish_reports(struct publisher *publisher, const struct report *li
     hand_over(publisher, &message, index, NULL, NULL);
 }
 
-/* Milliseconds until the oldest report queued has waited for others long enough. Lock held. */
-static int64_t gather_ms(const struct publisher *publisher)
-{
-    const int64_t came_ms = publisher->reports.head->deadline_ms - CONFIRM_MS;
-    const int64_t left_ms = came_ms + REPORTS_GATHER_MS - clock_mono_ms();
-
-    return left_ms > 0 ? left_ms : 0;
-}
-
-/* So many reports have to be queued for a message of them to leave now. Lock held. */
-static int reports_needed(const struct publisher *publisher, bool room)
-{
-    if (!room || publisher->report_flights >= REPORT_FLIGHTS) {
-        return INT_MAX;
-    }
-    /* With none queued the first one wakes us, to look at the clock from then on. */
-    if (publisher->reports.head == NULL ||
-        (publisher->report_flights == 0 && gather_ms(publisher) == 0)) {
-        return 1;
-    }
-    return REPORTS_ENOUGH;
-}
-
 /* The next cargo as a BUSY flight, or -1: nothing to do, or no room. Sets what may wake us. */
 static int take_cargo(struct publisher *publisher)
 {
@@ -407,14 +328,14 @@ static int take_cargo(struct publisher *publisher)
 
     pthread_mutex_lock(&publisher->lock);
     bool room = publisher->free_count > 0 && broker_publisher_room(publisher->broker) > 0;
-    int needed = reports_needed(publisher, room);
+    int needed = room ? gather_needed(&publisher->reports, publisher->report_flights) : INT_MAX;
     bool reports = publisher->reports.count >= needed;
     if (room && (reports || publisher->parcels != NULL)) {
         index = publisher->free_flights[--publisher->free_count];
         struct flight *flight = &publisher->flights[index];
         flight->state = FLIGHT_BUSY;
         if (reports) {
-            flight->reports = take_reports(publisher);
+            flight->reports = gather_take(&publisher->reports);
             flight->deadline_ms = flight->reports->deadline_ms;
             flight->is_reports = true;
             publisher->report_flights++;
@@ -460,16 +381,15 @@ static void note_state(struct publisher *publisher)
 /* How long there is nothing to do unless somebody wakes us. */
 static int rest_ms(struct publisher *publisher)
 {
-    int64_t ms = IDLE_MS;
+    int64_t ms = -1;
 
     pthread_mutex_lock(&publisher->lock);
     /* Without room, as while the broker is away, only the broker can make a difference. */
-    if (publisher->wants_reports != INT_MAX && publisher->reports.head != NULL &&
-        publisher->report_flights == 0) {
-        ms = gather_ms(publisher);
+    if (publisher->wants_reports != INT_MAX && publisher->report_flights == 0) {
+        ms = gather_wait_ms(&publisher->reports);
     }
     pthread_mutex_unlock(&publisher->lock);
-    return (int)(ms < IDLE_MS ? ms : IDLE_MS);
+    return ms < 0 || ms > IDLE_MS ? IDLE_MS : (int)ms;
 }
 
 static void rest(struct publisher *publisher)
@@ -542,7 +462,7 @@ bool publisher_create(const struct publish_conf *conf, struct publisher **out_pu
     publisher->conf = *conf;
     publisher->arena = arena;
     publisher->parcels_tail = &publisher->parcels;
-    publisher->reports.tail = &publisher->reports.head;
+    gather_init(&publisher->reports);
     for (int i = 0; i < FLIGHTS; i++) {
         publisher->free_flights[publisher->free_count++] = i;
     }

@@ -175,6 +175,10 @@ struct lanes {
 };
 void lanes_pick(struct stage *stage, bool high, bool normal, struct lanes *lanes);
 
+/* Fetched ahead per lane when neither the stage nor STAGE_PREFETCH says otherwise. */
+#define PREFETCH_USUAL 4
+
+void def_check(const struct stage_def *def);                       /* def.c: panics */
 void describe(const struct stage_def *def, struct str *out);       /* describe.c */
 int check(struct stage *stage, const struct options *options);     /* check.c */
 int once(struct stage *stage);                                     /* once.c */

@@ -222,6 +222,10 @@ void describe(const struct stage_def *def, struct str *out)
     str_printf(out, "  \"ticks\": %s,\n", def->tick != NULL ? "true" : "false");
     str_printf(out, "  \"uses_http\": %s,\n", def->uses_http ? "true" : "false");
     str_printf(out, "  \"deadline_ms\": %ld,\n", def->deadline_ms);
+    if (def->handle_many != NULL) {
+        str_printf(out, "  \"together\": %zu,\n  \"together_ms\": %ld,\n", def->together,
+                   def->together_ms);
+    }
     put_workers(def, out);
     str_puts(out, "}\n");
 }

@@ -187,6 +187,7 @@ int stage_main(const struct stage_def *def, int argc, char **argv)
     const char *workers = NULL;
     int status;
 
+    def_check(def);
     if (!read_options(def, argc, argv, &options, &workers, &status)) {
         return status;
     }

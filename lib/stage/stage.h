@@ -76,12 +76,12 @@ struct stage_def {
 
     /*
      * Instead of handle, for work that is cheaper done for many at once: called with the messages
-     * that wait, at most `together` of them, in one transaction. It may emit only when there is
-     * one. When several end otherwise than in STAGE_DONE all is rolled back and each is handled
-     * alone.
+     * that wait, at most `together` of them, in one transaction. Two of them may be one message,
+     * published twice. It may emit, or stage_commit(), only when there is one. When several end
+     * otherwise than in STAGE_DONE all is rolled back and each is handled alone.
      */
     enum verdict (*handle_many)(struct stage *stage, const struct message *const *in, size_t count);
-    size_t together;  /* with handle_many; at most TOGETHER_MAX, and the prefetch bounds it too */
+    size_t together;  /* with handle_many; at most TOGETHER_MAX and the prefetch */
     long together_ms; /* how long a message waits until there are so many */
 
     /*

@@ -30,6 +30,7 @@ static void it_describes_itself_without_an_environment(void **state)
     assert_non_null(json);
     assert_string_equal(json_string_value(json_object_get(json, "name")), "render-template");
     assert_int_equal(json_integer_value(json_object_get(json, "deadline_ms")), 1000);
+    assert_null(json_object_get(json, "together")); /* one at a time */
     assert_int_equal(json_array_size(json_object_get(json, "queues")), 2);
     assert_string_equal(json_string_value(json_array_get(json_object_get(json, "queues"), 0)),
                         INPUTS_HIGH);

@@ -17,9 +17,11 @@
 
 struct intake {
     struct broker_consumer *consumer;
-    struct broker_delivery *waiting; /* in order of arrival */
+    struct waiting {
+        struct broker_delivery delivery;
+        int64_t since_ms; /* monotonic */
+    } * waiting;          /* in order of arrival */
     size_t count, size;
-    int64_t since_ms; /* monotonic; when the first of those waiting came */
 };
 
 void intake_init(struct intake *intake, struct broker_consumer *consumer, size_t size,
@@ -28,6 +30,9 @@ void intake_fini(struct intake *intake);
 
 void intake_fill(struct intake *intake);
 bool intake_take(struct intake *intake, bool alone, struct broker_delivery *out_delivery);
+
+/* How many wait that need not be alone, and since when the first of them does. */
+size_t intake_sociable(const struct intake *intake, int64_t *out_since_ms);
 
 /* What poll() should wait for; -1 while there is no room or no connection. */
 int intake_fd(const struct intake *intake);

@@ -153,7 +153,6 @@ static void take_alone(struct worker *worker, struct flight *flight)
 static size_t gather(struct worker *worker, const struct broker_delivery *first,
                      struct flight *group[TOGETHER_MAX])
 {
-    const struct stage_def *def = worker->stage->def;
     struct broker_delivery delivery = *first;
     size_t count = 0;
 
@@ -162,7 +161,7 @@ static size_t gather(struct worker *worker, const struct broker_delivery *first,
         if (flight != NULL) {
             group[count++] = flight;
         }
-    } while (def->handle_many != NULL && count < def->together && !first->redelivered &&
+    } while (count < worker->together && !first->redelivered && worker->together > 1 &&
              flights_can_take(&worker->flights) && intake_take(&worker->intake, false, &delivery));
     return count;
 }
@@ -176,8 +175,10 @@ static bool take_together(struct worker *worker, struct flight *const *group, si
         in[i] = &group[i]->envelope.in;
     }
     handle_together(worker->stage, in, count, &handled);
-    if (handled.verdict != STAGE_DONE) {
-        return false; /* rolled back: nothing happened */
+    if (handled.verdict != STAGE_DONE) { /* rolled back: nothing happened */
+        log_info(&worker->stage->log, "group_parted", KV_INT("messages", (int64_t)count),
+                 KV_STR("why", handled.why), KV_STR("detail", handled.detail));
+        return false;
     }
     for (size_t i = 0; i < count; i++) {
         group[i]->verdict = STAGE_DONE;
@@ -197,6 +198,13 @@ void worker_take(struct worker *worker, const struct broker_delivery *delivery)
         return;
     }
     for (size_t i = 0; i < count; i++) {
-        take_alone(worker, group[i]);
+        if (count > 1) {
+            worker_chores(worker); /* between two calls, as when each had come alone */
+        }
+        if (count > 1 && signals_stop_asked()) {
+            flight_requeue(&worker->flights, group[i]);
+        } else {
+            take_alone(worker, group[i]);
+        }
     }
 }

@@ -5,9 +5,6 @@
 #include "base/clock.h"
 #include "base/panic.h"
 
-/* Fetched ahead per lane when neither the stage nor STAGE_PREFETCH says otherwise. */
-#define PREFETCH_USUAL 4
-
 /* The broker cuts a connection that is silent this long; a handler must be done before. */
 #define HEARTBEAT_LEAST_S 15
 #define HEARTBEAT_MOST_S 60
@@ -49,6 +46,15 @@ static int heartbeat_s(const struct stage_def *def)
               def->deadline_ms, HEARTBEAT_MOST_S);
     }
     return wanted_s > HEARTBEAT_LEAST_S ? (int)wanted_s : HEARTBEAT_LEAST_S;
+}
+
+/* No more than the broker will send while nothing is acknowledged: else all wait in vain. */
+static size_t together(const struct stage_def *def, long prefetch)
+{
+    if (def->handle_many == NULL) {
+        return 1;
+    }
+    return def->together < (size_t)prefetch ? def->together : (size_t)prefetch;
 }
 
 static bool wait_in_handler(struct stage *stage, int64_t ms)
@@ -148,13 +154,16 @@ static bool is_drained(struct worker *worker)
 /* How long to wait for company for what waits already; 0 when it is to be handled now. */
 static int64_t company_ms(const struct worker *worker)
 {
-    const struct stage_def *def = worker->stage->def;
-    const struct intake *intake = &worker->intake;
+    int64_t since_ms = 0;
 
-    if (def->handle_many == NULL || intake->count == 0 || intake->count >= def->together) {
+    if (worker->together == 1) {
         return 0;
     }
-    const int64_t left_ms = intake->since_ms + def->together_ms - clock_mono_ms();
+    const size_t waiting = intake_sociable(&worker->intake, &since_ms);
+    if (waiting == 0 || waiting >= worker->together) {
+        return 0;
+    }
+    const int64_t left_ms = since_ms + worker->stage->def->together_ms - clock_mono_ms();
     return left_ms > 0 ? left_ms : 0;
 }
 
@@ -224,6 +233,7 @@ static int run(struct worker *worker)
                   KV_STR("detail", err.detail));
         return EXIT_SETTINGS;
     }
+    worker->together = together(def, prefetch);
     stage->wait = wait_in_handler;
     stage->wait_context = worker;
     log_info(&stage->log, "worker_started", KV_INT("prefetch", prefetch),

@@ -23,6 +23,7 @@ struct worker {
     struct broker_consumer *consumer;
     struct flights flights;
     struct intake intake;
+    size_t together;         /* most messages of one call; 1 without handle_many */
     int64_t tick_at_ms;      /* monotonic */
     int64_t busy_at_ms;      /* monotonic; the last time there was work */
     unsigned empty_checks;   /* of the queues, in a row, while draining */

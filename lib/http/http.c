@@ -158,6 +158,7 @@ bool http_create(const struct http_conf *conf, struct http **out_http, struct er
         .connect_timeout_ms = or_default(conf->connect_timeout_ms, CONNECT_TIMEOUT_MS),
         .max_reply_bytes = or_default(conf->max_reply_bytes, MAX_REPLY_BYTES),
         .max_idle_s = or_default(conf->max_idle_s, MAX_IDLE_S),
+        .begin_within_ms = conf->begin_within_ms,
         .user_agent = conf->user_agent != NULL ? conf->user_agent : "Tuma/" TUMA_VERSION,
     };
     ignore_sigpipe();
@@ -371,18 +372,36 @@ static size_t collect(struct http *http, struct http_reply *replies, struct aren
     return count;
 }
 
+static void not_begun(const struct http *http, struct http_reply *reply)
+{
+    *reply = (struct http_reply){
+        .sent = HTTP_NOT_SENT, .content_type = "", .body = "", .retry_after_s = -1
+    };
+    err_temporary(&reply->err, "http_not_begun", "the calls before it took %ld ms",
+                  http->conf.begin_within_ms);
+}
+
 void http_run(struct http *http, const struct http_call *calls, struct http_reply *replies,
               size_t count, struct arena *arena)
 {
+    const int64_t until_ms =
+        http->conf.begin_within_ms > 0 ? clock_mono_ms() + http->conf.begin_within_ms : INT64_MAX;
     size_t next = 0;
     size_t done = 0;
 
     sockets_sweep(&http->sockets);
     while (done < count) {
         while (next < count && http->idle_count > 0) {
-            start(http, calls, next++);
+            if (clock_mono_ms() < until_ms) {
+                start(http, calls, next++);
+            } else {
+                not_begun(http, &replies[next++]);
+                done++;
+            }
         }
-        sockets_turn(&http->sockets);
-        done += collect(http, replies, arena);
+        if (done < count) {
+            sockets_turn(&http->sockets);
+            done += collect(http, replies, arena);
+        }
     }
 }

@@ -32,6 +32,8 @@ struct http_conf {
     long connect_timeout_ms; /* 0 means 4000 */
     long max_reply_bytes; /* 0 means 1 MiB; a longer reply is HTTP_UNKNOWN, "http_reply_too_long" */
     long max_idle_s;      /* connections idle for longer are not reused; 0 means 50 */
+    long begin_within_ms; /* calls of a run that have no connection by then are HTTP_NOT_SENT,
+                             "http_not_begun"; 0 means no limit */
     const char *user_agent; /* NULL: Tuma/<version>; kept */
 };
 
@@ -66,7 +68,10 @@ struct http_reply {
 bool http_create(const struct http_conf *conf, struct http **out_http, struct err *err);
 void http_destroy(struct http *http); /* accepts NULL */
 
-/* Runs all calls, in parallel up to max_connections, and returns when each has its reply. */
+/*
+ * Runs all calls, in parallel up to max_connections, and returns when each has its reply: at the
+ * latest begin_within_ms and one call's timeout after it was called.
+ */
 void http_run(struct http *http, const struct http_call *calls, struct http_reply *replies,
               size_t count, struct arena *arena);
 

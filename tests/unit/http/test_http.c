@@ -498,6 +498,44 @@ static void a_timeout_counts_from_the_calls_own_start(void **state)
     end(&fix);
 }
 
+/* One connection, 60 ms a call, 100 ms to begin: two are begun and end well, the others never are.
+ */
+static void calls_not_begun_in_time_were_not_sent(void **state)
+{
+    static const struct raw_step steps[] = { { RAW_ANSWER, OK_TEXT, 60 } };
+    struct http_call calls[5];
+    struct http_reply replies[COUNT(calls)];
+    struct fixture fix;
+    (void)state;
+
+    begin(&fix, &(struct http_conf){ .max_connections = 1, .begin_within_ms = 100 }, steps,
+          COUNT(steps));
+    for (size_t i = 0; i < COUNT(calls); i++) {
+        calls[i] = (struct http_call){ .method = "POST",
+                                       .url = url_of(&fix, "http"),
+                                       .body = "a=1",
+                                       .body_len = 3,
+                                       .timeout_ms = TIMEOUT_MS };
+    }
+    http_run(fix.http, calls, replies, COUNT(calls), fix.arena);
+    size_t answered = 0;
+    for (size_t i = 0; i < COUNT(calls); i++) {
+        if (replies[i].sent == HTTP_ANSWERED) {
+            assert_int_equal(answered++, i); /* in their order */
+            continue;
+        }
+        assert_int_equal(replies[i].sent, HTTP_NOT_SENT);
+        assert_int_equal(replies[i].err.kind, ERR_TEMPORARY);
+        assert_string_equal(replies[i].err.what, "http_not_begun");
+        assert_string_equal(replies[i].body, "");
+    }
+    assert_true(answered > 0 && answered < COUNT(calls));
+    assert_int_equal(raw_server_requests(fix.server), answered);
+    http_run(fix.http, calls, replies, 1, fix.arena); /* each run has its own time */
+    assert_int_equal(replies[0].sent, HTTP_ANSWERED);
+    end(&fix);
+}
+
 /* A failing call among good ones fails alone. */
 static void good_and_bad_calls_do_not_disturb_each_other(void **state)
 {
@@ -552,6 +590,7 @@ int main(void)
         cmocka_unit_test(what_failed_in_the_tls_handshake_was_not_sent),
         cmocka_unit_test(many_calls_share_few_connections_and_each_gets_its_own_reply),
         cmocka_unit_test(a_timeout_counts_from_the_calls_own_start),
+        cmocka_unit_test(calls_not_begun_in_time_were_not_sent),
         cmocka_unit_test(good_and_bad_calls_do_not_disturb_each_other),
         cmocka_unit_test(nothing_to_do_is_done_at_once),
     };

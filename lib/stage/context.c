@@ -146,12 +146,19 @@ static bool mark_started(struct stage *stage)
     return true;
 }
 
+/* A third of the deadline to begin calls leaves the rest for the last of them, and the database. */
+static bool create_http(struct stage *stage, struct err *err)
+{
+    return http_create(&(struct http_conf){ .begin_within_ms = stage->def->deadline_ms / 3 },
+                       &stage->http, err);
+}
+
 bool stage_open(struct stage *stage, const char *name, struct err *err)
 {
     return db_open_by_key(stage->settings->database_url, name, &stage->db, err) &&
            db_set_timeout(stage->db, stage->def->deadline_ms, err) &&
-           (!stage->def->uses_http || http_create(&(struct http_conf){ 0 }, &stage->http, err)) &&
-           call_start(stage, err) && mark_started(stage);
+           (!stage->def->uses_http || create_http(stage, err)) && call_start(stage, err) &&
+           mark_started(stage);
 }
 
 void stage_close(struct stage *stage)

@@ -119,7 +119,10 @@ struct log *stage_log(struct stage *stage);
 /* The database, inside the transaction the skeleton opened. */
 struct db *stage_db(struct stage *stage);
 
-/* The HTTP client, for stages that call providers. */
+/*
+ * The HTTP client, for stages that call providers. Calls that a third of the deadline was not long
+ * enough to begin are HTTP_NOT_SENT, http_not_begun.
+ */
 struct http *stage_http(struct stage *stage);
 
 /* Counters of this stage, shared by its workers. */

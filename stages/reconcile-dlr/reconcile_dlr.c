@@ -219,10 +219,10 @@ static const struct stage_def reconcile_dlr_stage = {
     .workers_env = "RECONCILE_WORKER_CONCURRENCY",
     .workers_fallback = "2",
     .shares_lanes = true, /* reports have no lane of their own */
-    .prefetch = 32,
+    .prefetch = 64,
     .handle_many = handle_many,
-    .together_ms = 50,
-    .together = 16, /* one update of a thousand rows costs half of ten of a hundred */
+    .together_ms = 100,
+    .together = 32, /* one update of a thousand rows costs half of ten of a hundred */
     .tick = tick,
 };
 

@@ -17,12 +17,34 @@ struct requests {
     int64_t *msisdns; /* in the order of members */
 };
 
+/* FNV-1a, 32 bits. */
+static uint32_t hash_text(const char *text)
+{
+    uint32_t hash = 2166136261;
+
+    for (; *text != '\0'; text++) {
+        hash = (hash ^ (unsigned char)*text) * 16777619;
+    }
+    return hash;
+}
+
+static uint32_t *hash_texts(const struct window *window, struct arena *arena)
+{
+    uint32_t *hashes = arena_array(arena, window->count + 1, sizeof *hashes);
+
+    for (size_t i = 0; i < window->count; i++) {
+        hashes[i] = hash_text(window->recipients[i].text);
+    }
+    return hashes;
+}
+
 /* Groups by text. Windows are small; texts of one campaign are equal or mostly different. */
 static void group(const struct window *window, struct requests *requests, struct arena *arena)
 {
     bool *taken = arena_array(arena, window->count + 1, sizeof *taken);
     bool alike = window->count > 0 &&
                  window->recipients[0].text == window->recipients[window->count - 1].text;
+    const uint32_t *hashes = alike ? NULL : hash_texts(window, arena);
     size_t filled = 0;
 
     requests->members = arena_array(arena, window->count + 1, sizeof *requests->members);
@@ -38,7 +60,7 @@ static void group(const struct window *window, struct requests *requests, struct
         for (size_t j = i; j < window->count; j++) {
             const char *other = window->recipients[j].text;
 
-            if (!taken[j] && (alike || other == text || strcmp(other, text) == 0)) {
+            if (!taken[j] && (alike || (hashes[i] == hashes[j] && strcmp(other, text) == 0))) {
                 taken[j] = true;
                 requests->members[filled] = j;
                 requests->msisdns[filled++] = window->recipients[j].msisdn;
@@ -87,6 +109,12 @@ static int gravity(const struct at_verdict *verdict)
     return 5;
 }
 
+/* The provider was too slow for its turn to come: no fault of the request, nor of the route. */
+static bool had_no_turn(const struct http_reply *reply)
+{
+    return reply->sent == HTTP_NOT_SENT && strcmp(reply->err.what, "http_not_begun") == 0;
+}
+
 /* Reads all replies into outcomes in the window's order. */
 static struct at_outcome *read_replies(struct run *run, const struct window *window,
                                        const struct requests *requests)
@@ -111,7 +139,9 @@ static struct at_outcome *read_replies(struct run *run, const struct window *win
                 verdict.why = some[j].reason;
             }
         }
-        if (gravity(&verdict) > gravity(&run->worst)) {
+        if (had_no_turn(&requests->replies[i])) {
+            run->most = first > 0 && first < run->most ? first : run->most;
+        } else if (gravity(&verdict) > gravity(&run->worst)) {
             run->worst = verdict;
         }
     }

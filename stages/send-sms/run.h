@@ -35,6 +35,7 @@ struct run {
     struct tally total;
     bool asked;       /* the provider, about some recipient */
     bool held_window; /* some recipient may not be sent to at this hour */
+    size_t most; /* recipients of a window: as many as the provider lets us ask about in time */
     enum halt halt;
     struct at_verdict worst; /* what made it halt */
 };

@@ -35,7 +35,7 @@
 
 static const struct conf_item conf_items[] = {
     AT_CONF_ITEMS(struct send_conf, at.),
-    CONF_INT(struct send_conf, claim_window, "SMS_CLAIM_WINDOW", "100", 1, 1000,
+    CONF_INT(struct send_conf, claim_window, "SMS_CLAIM_WINDOW", "250", 1, 1000,
              "Recipients with texts of their own that are claimed, and so in doubt after a crash, "
              "at once."),
     CONF_INT(struct send_conf, attempts, "SMS_JOB_ATTEMPTS", "3", 1, 100,
@@ -198,13 +198,13 @@ static bool send_window(struct run *run, const struct window *window, struct err
 static bool send_batch(struct run *run, struct err *err)
 {
     const struct send_conf *conf = stage_conf(run->stage);
-    int64_t max = run->batch.text ? AT_RECIPIENTS_MAX : conf->claim_window;
 
+    run->most = run->batch.text ? AT_RECIPIENTS_MAX : (size_t)conf->claim_window;
     while (run->halt == HALT_NONE) {
         struct window window;
 
-        if (!batch_next_window(stage_db(run->stage), &run->batch, max, stage_arena(run->stage),
-                               &window, err)) {
+        if (!batch_next_window(stage_db(run->stage), &run->batch, (int64_t)run->most,
+                               stage_arena(run->stage), &window, err)) {
             return false;
         }
         if (window.count == 0) {
@@ -431,7 +431,8 @@ static const struct stage_def send_sms_stage = {
                                             &route_opened_v1, NULL },
     .conf = conf_items,
     .conf_size = sizeof(struct send_conf),
-    .deadline_ms = 55000, /* a window of requests may take several rounds of SMS_TIMEOUT */
+    .deadline_ms =
+        55000, /* a third to begin a window's requests, and then the longest SMS_TIMEOUT */
     .workers_env = "SMS_WORKER_CONCURRENCY",
     .workers_fallback = "5",
     .prefetch = 1,

@@ -257,6 +257,15 @@ void fake_stage_restart(struct fake_stage *fake)
     open_stage(fake);
 }
 
+void fake_stage_hurry(struct fake_stage *fake, long begin_within_ms)
+{
+    const struct http_conf conf = { .begin_within_ms = begin_within_ms, .max_connections = 2 };
+    struct err err;
+
+    http_destroy(fake->stage.http);
+    must(http_create(&conf, &fake->stage.http, &err), &err, "http_create");
+}
+
 void fake_stage_stop(struct fake_stage *fake)
 {
     close_stage(fake);

@@ -61,6 +61,10 @@ void fake_stage_stop(struct fake_stage *fake);
 /* Closes the stage and opens it anew on the same database, as a new process would. */
 void fake_stage_restart(struct fake_stage *fake);
 
+/* From now on, until a restart, a run of provider requests has so long to begin them,
+ * over two connections. */
+void fake_stage_hurry(struct fake_stage *fake, long begin_within_ms);
+
 void fake_stage_repeat(struct fake_stage *fake, bool twice);
 
 /* The verdict, after the commit or rollback. A lost database is STAGE_RETRY, as with --once. */

@@ -206,6 +206,35 @@ static void texts_of_their_own_are_claimed_a_window_at_a_time(void **state)
     assert_int_equal(simulator_messages(254700000025, "Text 25"), 1);
 }
 
+/* Who had no turn is asked about in a later pass, the next windows are smaller, no route is held.
+ */
+static void a_slow_provider_gets_smaller_windows(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = batch_of(fake, 40);
+
+    configure(fake, "SMS_CLAIM_WINDOW", "20");
+    personalise(fake, id, 1000);
+    simulator_faults("{\"latency_min_ms\":50,\"latency_max_ms\":50}");
+    fake_stage_hurry(fake, 120);
+    fake_stage_repeat(fake, false);
+    assert_done(fake, pace(fake, id));
+    int64_t sent = count(fake, id, "state = 3");
+    assert_true(sent >= 4 && sent < 40);
+    assert_int_equal(count(fake, id, "state = 0 AND attempts = 0"), 40 - sent);
+    assert_int_equal(simulator_count("accepted"), sent);
+    /* The first window's 20 were claimed at once, later ones only as many as had their turn. */
+    assert_true(fake_number(fake, "SELECT count(*) FROM ledger_entries WHERE kind = 'capture'") >
+                2);
+    assert_int_equal(route(fake, "status = 'open' AND failures = 0"), 1);
+    assert_false(is_done(fake, id));
+    simulator_faults("{\"latency_min_ms\":0,\"latency_max_ms\":0}");
+    fake_stage_hurry(fake, 10000);
+    assert_done(fake, pace(fake, id));
+    assert_int_equal(count(fake, id, "state = 3 AND attempts = 1"), 40);
+    assert_true(is_done(fake, id));
+}
+
 static void texts_and_senders_arrive_as_they_are(void **state)
 {
     struct fake_stage *fake = *state;
@@ -1021,6 +1050,7 @@ int main(void)
         CALLING(a_batch_of_one_text_is_one_request),
         CALLING(equal_texts_share_a_request),
         CALLING(texts_of_their_own_are_claimed_a_window_at_a_time),
+        CALLING(a_slow_provider_gets_smaller_windows),
         CALLING(texts_and_senders_arrive_as_they_are),
         CALLING(each_refusal_is_final_released_and_recorded),
         CALLING(a_batch_of_nothing_but_refusals_is_settled),

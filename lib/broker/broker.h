@@ -30,6 +30,9 @@ struct broker_conf {
     int heartbeat_s;     /* 0 means 15 */
     unsigned window;     /* publisher: most unconfirmed messages; 0 means 512 */
     int64_t progress_ms; /* longest time a call may hang in the network; 0 means 10 s */
+    /* Consumer: one of higher priority gets a queue's messages as long as its prefetch has room,
+       and only then the others do. 0 is usual. https://www.rabbitmq.com/docs/consumer-priority */
+    int priority;
 };
 
 struct broker_header {

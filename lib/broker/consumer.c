@@ -126,6 +126,11 @@ static bool subscribe(struct broker_consumer *consumer, size_t number, struct er
 {
     amqp_connection_state_t conn = consumer->wire.conn;
     const char *name = consumer->queues[number].name;
+    amqp_table_entry_t priority = {
+        .key = amqp_cstring_bytes("x-priority"),
+        .value = { .kind = AMQP_FIELD_KIND_I32, .value = { .i32 = consumer->wire.conf.priority } },
+    };
+    const amqp_table_t arguments = { .num_entries = 1, .entries = &priority };
     char doing[160];
     char tag[24];
 
@@ -135,8 +140,7 @@ static bool subscribe(struct broker_consumer *consumer, size_t number, struct er
     if (!reply_ok(amqp_get_rpc_reply(conn), "setting the prefetch", err)) {
         return false;
     }
-    amqp_basic_consume(conn, WIRE_CHANNEL, wire_text(name), wire_text(tag), 0, 0, 0,
-                       amqp_empty_table);
+    amqp_basic_consume(conn, WIRE_CHANNEL, wire_text(name), wire_text(tag), 0, 0, 0, arguments);
     return reply_ok(amqp_get_rpc_reply(conn), doing, err);
 }
 

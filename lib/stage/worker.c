@@ -5,6 +5,14 @@
 #include "base/clock.h"
 #include "base/panic.h"
 
+/*
+ * Of the worker that keeps to the high lane. It gets what comes there as long as so much is not in
+ * its hands already: with the others, in the middle of something large, that would wait for its
+ * end.
+ */
+#define HIGH_PREFETCH 8
+#define HIGH_PRIORITY 10
+
 /* The broker cuts a connection that is silent this long; a handler must be done before. */
 #define HEARTBEAT_LEAST_S 15
 #define HEARTBEAT_MOST_S 60
@@ -106,6 +114,7 @@ static bool open_broker(struct worker *worker, long prefetch, struct err *err)
         .url = stage->settings->amqp_url,
         .name = worker->name,
         .heartbeat_s = heartbeat_s(stage->def),
+        .priority = worker->only_high ? HIGH_PRIORITY : 0,
     };
     if (!broker_publisher_create(&worker->broker, &worker->publisher, err) ||
         !broker_consumer_create(&worker->broker, worker->lanes.queues, worker->lanes.count,
@@ -215,13 +224,21 @@ static void finish(struct worker *worker)
     }
 }
 
+static long prefetch_of(const struct worker *worker)
+{
+    const struct stage *stage = worker->stage;
+    const long usual = stage->def->prefetch > 0 ? stage->def->prefetch : PREFETCH_USUAL;
+
+    if (stage->settings->prefetch > 0) {
+        return stage->settings->prefetch;
+    }
+    return worker->only_high && usual < HIGH_PREFETCH ? HIGH_PREFETCH : usual;
+}
+
 static int run(struct worker *worker)
 {
     struct stage *stage = worker->stage;
-    const struct stage_def *def = stage->def;
-    const long prefetch = stage->settings->prefetch > 0 ? stage->settings->prefetch
-                          : def->prefetch > 0           ? def->prefetch
-                                                        : PREFETCH_USUAL;
+    const long prefetch = prefetch_of(worker);
     struct err err;
 
     const int opened = open_stage(worker);
@@ -233,7 +250,7 @@ static int run(struct worker *worker)
                   KV_STR("detail", err.detail));
         return EXIT_SETTINGS;
     }
-    worker->together = together(def, prefetch);
+    worker->together = together(stage->def, prefetch);
     stage->wait = wait_in_handler;
     stage->wait_context = worker;
     log_info(&stage->log, "worker_started", KV_INT("prefetch", prefetch),
@@ -248,13 +265,13 @@ int worker_run(struct stage *stage, const struct options *options, long index, l
 {
     struct worker worker = { .stage = stage, .options = options, .index = index };
     const bool both = options->lane[0] == 'b';
-    const bool only_high = both && workers > 1 && index == 0 && !stage->def->shares_lanes;
     char number[8];
 
     snprintf(number, sizeof number, "%ld", index);
     snprintf(worker.name, sizeof worker.name, "%s/%ld", stage->def->name, index);
     log_context(&stage->log, "worker", workers > 1 ? number : NULL);
-    lanes_pick(stage, options->lane[0] != 'n', options->lane[0] != 'h' && !only_high,
+    worker.only_high = both && workers > 1 && index == 0 && !stage->def->shares_lanes;
+    lanes_pick(stage, options->lane[0] != 'n', options->lane[0] != 'h' && !worker.only_high,
                &worker.lanes);
     worker.up_again =
         metrics_counter(stage->metrics, "database_reconnects_total", "Connections made anew.",

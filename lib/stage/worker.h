@@ -17,6 +17,7 @@ struct worker {
     const struct options *options;
     long index;
     struct lanes lanes;
+    bool only_high; /* this one keeps to the high lane, and is the first to be given from it */
     struct broker_conf broker;
     char name[64]; /* of its connections */
     struct broker_publisher *publisher;

@@ -316,6 +316,59 @@ static void the_first_queue_of_the_list_comes_first(void **state)
     broker_publisher_destroy(pub);
 }
 
+/* Pumps both until the broker counts them. */
+static void await_consumers(const char *queue, int64_t wanted, struct broker_consumer *one,
+                            struct broker_consumer *other)
+{
+    const int64_t until_ms = clock_mono_ms() + WAIT_MS;
+    struct broker_conf c = conf();
+    struct broker_delivery delivery;
+    int64_t ready, consumers = 0;
+    struct err err;
+
+    while (consumers != wanted && clock_mono_ms() < until_ms) {
+        assert_int_not_equal(broker_consumer_next(one, 20, &delivery), BROKER_DELIVERY);
+        assert_int_not_equal(broker_consumer_next(other, 20, &delivery), BROKER_DELIVERY);
+        assert_ok(broker_queue_depth(&c, &queue, 1, &ready, &consumers, &err));
+    }
+    assert_int_equal(consumers, wanted);
+}
+
+/* The one of high priority gets all that its prefetch has room for, then the other its turn. */
+static void a_consumer_of_higher_priority_is_served_first(void **state)
+{
+    struct broker_publisher *pub = publisher(0);
+    struct broker_consumer *usual, *first;
+    struct outcomes outcomes = { 0 };
+    struct broker_conf c = conf();
+    struct broker_delivery delivery;
+    struct err err;
+
+    (void)state;
+    declare("served");
+    c.priority = 10;
+    usual = consumer("served", 3);
+    assert_ok(broker_consumer_create(&c, &(const char *){ "served" }, 1, 4, &first, &err));
+    await_consumers("served", 2, usual, first);
+    for (unsigned i = 0; i < 6; i++) {
+        publish(pub, "served", "id", "b", 1, i);
+    }
+    settle_all(pub, &outcomes);
+    await_depth("served", 0);
+    for (int i = 0; i < 4; i++) {
+        delivery = take(first);
+        broker_delivery_free(&delivery);
+    }
+    for (int i = 0; i < 2; i++) {
+        delivery = take(usual);
+        broker_delivery_free(&delivery);
+    }
+    assert_int_equal(broker_consumer_buffered(first) + broker_consumer_buffered(usual), 0);
+    broker_consumer_destroy(first);
+    broker_consumer_destroy(usual);
+    broker_publisher_destroy(pub);
+}
+
 static void what_was_not_acknowledged_comes_again(void **state)
 {
     struct broker_publisher *pub = publisher(0);
@@ -483,6 +536,7 @@ int main(void)
         cmocka_unit_test(a_full_queue_refuses),
         cmocka_unit_test(a_message_that_closes_the_channel_does_not_stop_the_others),
         cmocka_unit_test(the_first_queue_of_the_list_comes_first),
+        cmocka_unit_test(a_consumer_of_higher_priority_is_served_first),
         cmocka_unit_test(what_was_not_acknowledged_comes_again),
         cmocka_unit_test(a_missing_queue_is_named),
         cmocka_unit_test(a_deleted_queue_is_subscribed_again),

@@ -50,6 +50,10 @@ def test_a_report_nobody_waits_for_is_kept(chain):
 
 
 def test_an_incoming_message_is_stored_once(chain):
+    def handled():
+        return chain["reconcile-dlr"].count_log("event=message_done", "type=sms.received.v1")
+
+    before = handled()
     [phone] = chain.phones(1)
     for _ in range(2):
         chain.simulator.ask("incoming", {"from": e164(phone), "to": "22000",
@@ -64,7 +68,7 @@ def test_an_incoming_message_is_stored_once(chain):
         reply = chain.http("POST", "/api/messages/incoming/hook-of-the-tests", body,
                            {"Content-Type": "application/x-www-form-urlencoded"})
         expect(reply.status, 200, "answer")
-    chain.settle()
+    wait_for("all five are handled", 10, handled, lambda count: count == before + 5)
     expect(len(chain.sql("SELECT 1 FROM inbound_messages WHERE provider_id = 'one-and-only'")), 1,
            "rows of one message told thrice")
 

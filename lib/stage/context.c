@@ -67,6 +67,9 @@ int64_t stage_now_ms(const struct stage *stage)
 
 bool stage_commit(struct stage *stage, struct err *err)
 {
+    if (stage->in != NULL && stage->out == NULL) {
+        panic("stage %s commits in the middle of several messages", stage->def->name);
+    }
     return db_commit(stage->db, err) && db_begin(stage->db, err);
 }
 

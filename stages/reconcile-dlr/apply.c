@@ -18,8 +18,9 @@ enum { STATE_SENT = 3, STATE_DELIVERED = 4, STATE_FAILED = 5, STATE_EXPIRED = 6 
 
 #define MSISDN_MAX 999999999999999 /* E.164: 15 digits */
 #define LOOK_AHEAD_MS (60 * 1000)  /* clocks of several machines differ */
-#define LOOK_BACK_MS                                                                               \
-    (35LL * 24 * 3600 * 1000) /* a report older than its campaign by this is a stranger */
+#define DAY_MS (24LL * 3600 * 1000)
+#define LOOK_BACK_MS (35 * DAY_MS) /* a report older than its campaign by this is a stranger */
+#define RECENT_MS (2 * DAY_MS)     /* most reports are about a campaign no older than this */
 
 int64_t apply_msisdn(const char *phone)
 {
@@ -113,7 +114,8 @@ static struct columns *lay_out(struct report *reports, size_t count, struct aren
 
 /*
  * $8 is the state the recipient must have, $9 the reason it must have or NULL. The bounds keep the
- * partitions of other times out of it; they are given per row, because a condition on the campaign
+ * campaigns and partitions of other times out of it: each campaign to the same number is a row to
+ * look at, cold ones from the disk. They are given per row, because a condition on the campaign
  * alone would offer the planner a scan of all of them.
  */
 static const struct db_statement update_recipients = {
@@ -131,19 +133,24 @@ static const struct db_statement update_recipients = {
     10
 };
 
-static bool update(struct db *db, const struct columns *columns, int16_t from, const char *reason,
-                   int64_t now_ms, struct db_result **out_rows, struct err *err)
+/* Campaigns that began at from_ms or later and before until_ms. */
+struct span {
+    int64_t from_ms, until_ms;
+};
+
+static bool update(struct db *db, const struct columns *columns, struct span span, int16_t from,
+                   const char *reason, struct db_result **out_rows, struct err *err)
 {
     size_t n = columns->count;
 
-    return db_query(
-        db, &update_recipients,
-        (struct db_value[]){ db_int8s(columns->msisdns, n), db_texts(columns->ids, n),
-                             db_int2s(columns->states, n), db_int4s(columns->networks, n),
-                             db_times(columns->times, n), db_texts(columns->reasons, n),
-                             db_int8(id_floor(now_ms - LOOK_BACK_MS)), db_int2(from),
-                             db_text(reason), db_int8(id_floor(now_ms + LOOK_AHEAD_MS)) },
-        out_rows, err);
+    return db_query(db, &update_recipients,
+                    (struct db_value[]){ db_int8s(columns->msisdns, n), db_texts(columns->ids, n),
+                                         db_int2s(columns->states, n),
+                                         db_int4s(columns->networks, n),
+                                         db_times(columns->times, n), db_texts(columns->reasons, n),
+                                         db_int8(id_floor(span.from_ms)), db_int2(from),
+                                         db_text(reason), db_int8(id_floor(span.until_ms)) },
+                    out_rows, err);
 }
 
 /* Counts per batch, sorted by batch. */
@@ -301,14 +308,26 @@ static const struct db_statement find_known = {
     4
 };
 
-/* Reports the first update did not place: a success after an absence, a repetition, a stranger. */
+/*
+ * Reports the first update did not place: about an old campaign, a success after an absence, a
+ * repetition, a stranger.
+ */
 static bool place_rest(struct db *db, struct columns *rest, int64_t now_ms, struct arena *arena,
                        struct applied *applied, struct err *err)
 {
+    const struct span old = { now_ms - LOOK_BACK_MS, now_ms - RECENT_MS };
+    const struct span whole = { now_ms - LOOK_BACK_MS, now_ms + LOOK_AHEAD_MS };
+    AUTO_DB_RESULT struct db_result *placed = NULL;
     AUTO_DB_RESULT struct db_result *overturned = NULL;
     AUTO_DB_RESULT struct db_result *known = NULL;
 
-    if (!update(db, rest, STATE_FAILED, "AbsentSubscriber", now_ms, &overturned, err) ||
+    if (!update(db, rest, old, STATE_SENT, NULL, &placed, err) ||
+        !count(db, placed, false, now_ms, arena, err)) {
+        return false;
+    }
+    applied->changed += db_rows(placed);
+    rest = without(rest, placed, arena);
+    if (!update(db, rest, whole, STATE_FAILED, "AbsentSubscriber", &overturned, err) ||
         !count(db, overturned, true, now_ms, arena, err)) {
         return false;
     }
@@ -333,6 +352,7 @@ bool apply_reports(struct db *db, struct report *reports, size_t report_count, i
                    struct arena *arena, struct applied *out_applied, struct err *err)
 {
     AUTO_DB_RESULT struct db_result *rows = NULL;
+    const struct span recent = { now_ms - RECENT_MS, now_ms + LOOK_AHEAD_MS };
     struct applied applied = { 0 };
     struct columns *columns;
 
@@ -341,7 +361,7 @@ bool apply_reports(struct db *db, struct report *reports, size_t report_count, i
         return true;
     }
     columns = lay_out(reports, report_count, arena, &applied.known);
-    if (!update(db, columns, STATE_SENT, NULL, now_ms, &rows, err) ||
+    if (!update(db, columns, recent, STATE_SENT, NULL, &rows, err) ||
         !count(db, rows, false, now_ms, arena, err)) {
         return false;
     }

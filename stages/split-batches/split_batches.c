@@ -70,13 +70,15 @@ struct campaign {
     int32_t next_seq, next_batch, last_seq;
     int64_t open; /* batches out */
     bool due, expired;
-    bool begins; /* its first batch went out, just now or by this message before */
+    bool was_scheduled; /* so reserve-tokens told; any other it told to be sending */
+    bool begins;        /* its first batch went out, just now or by this message before */
 };
 
 static const struct db_statement lock_campaign = {
     "split_lock_campaign",
     "SELECT c.account_id, c.status, a.slug, c.lane, c.next_seq, c.next_batch, c.last_seq,"
-    "       coalesce(c.scheduled_at <= $2, true), coalesce(c.expires_at <= $2, false)"
+    "       coalesce(c.scheduled_at <= $2, true), coalesce(c.expires_at <= $2, false),"
+    "       coalesce(c.scheduled_at > c.reserved_at, c.scheduled_at IS NOT NULL)"
     "  FROM campaigns c JOIN accounts a ON a.id = c.account_id"
     " WHERE c.id = $1"
     "   FOR UPDATE OF c",
@@ -117,6 +119,7 @@ static bool lock(struct stage *stage, int64_t id, struct campaign *out_campaign,
         .last_seq = (int32_t)db_get_int(found, 0, 6),
         .due = db_get_bool(found, 0, 7),
         .expired = db_get_bool(found, 0, 8),
+        .was_scheduled = db_get_bool(found, 0, 9),
         .open = db_get_int(open, 0, 0),
     };
     id_format("cmp", id, out_campaign->text_id);
@@ -394,8 +397,8 @@ static enum verdict handle(struct stage *stage, const struct message *in)
         (!known && !move(stage, &campaign, in->id, &err))) {
         return stage_fail(stage, &err);
     }
-    if (campaign.begins && is(&campaign, "sending") && !campaign.expired &&
-        !tell_campaign(stage, campaign.id, NULL, 0, &err)) {
+    if (campaign.begins && campaign.was_scheduled && is(&campaign, "sending") &&
+        !campaign.expired && !tell_campaign(stage, campaign.id, NULL, 0, &err)) {
         return stage_fail(stage, &err);
     }
     return STAGE_DONE;

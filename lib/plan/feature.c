@@ -1,0 +1,69 @@
+/*
+ * feature - the words for what a plan lets an account do
+ */
+#include <string.h>
+
+#include "base/panic.h"
+#include "plan/plan.h"
+
+/* The words of plans.features. */
+static const char *const words[PLAN_FEATURE_COUNT] = {
+    [PLAN_BASIC_SENDING] = "basic_sending",
+    [PLAN_DELIVERY_REPORTS] = "delivery_reports",
+    [PLAN_ANALYTICS] = "analytics",
+    [PLAN_API_ACCESS] = "api_access",
+    [PLAN_SCHEDULED_SENDING] = "scheduled_sending",
+    [PLAN_PRIORITY_SENDING] = "priority_sending",
+    [PLAN_DEDICATED_SUPPORT] = "dedicated_support",
+};
+
+const char *plan_feature_word(enum plan_feature feature)
+{
+    if ((unsigned)feature >= PLAN_FEATURE_COUNT) {
+        panic("plan feature %d", (int)feature);
+    }
+    return words[feature];
+}
+
+/* PLAN_FEATURE_COUNT when there is none. */
+static unsigned find(const char *word, size_t len)
+{
+    unsigned i = 0;
+
+    while (i < PLAN_FEATURE_COUNT &&
+           (strlen(words[i]) != len || memcmp(words[i], word, len) != 0)) {
+        i++;
+    }
+    return i;
+}
+
+bool plan_features_parse(const char *text, struct arena *arena, unsigned *out_features,
+                         const char **out_bad)
+{
+    *out_features = 0;
+    while (*text != '\0') {
+        size_t len = strcspn(text, ",");
+        unsigned feature = find(text, len);
+
+        if (feature == PLAN_FEATURE_COUNT) {
+            *out_bad = arena_strndup(arena, text, len);
+            return false;
+        }
+        *out_features |= PLAN_BIT(feature);
+        text += len + (text[len] == ',');
+    }
+    return true;
+}
+
+void plan_features_write(unsigned features, const char *quote, const char *separator,
+                         struct str *out)
+{
+    const char *before = "";
+
+    for (unsigned i = 0; i < PLAN_FEATURE_COUNT; i++) {
+        if ((features & PLAN_BIT(i)) != 0) {
+            str_printf(out, "%s%s%s%s", before, quote, words[i], quote);
+            before = separator;
+        }
+    }
+}

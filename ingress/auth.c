@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "crypto/crypto.h"
+#include "plan/plan.h"
 
 #define SLOTS 2048 /* a power of two */
 #define KEY_LETTERS_MAX 256
@@ -87,7 +88,8 @@ static const struct db_statement find_key = {
     "ingress_find_key",
     "SELECT k.id, k.account_id, a.slug,"
     "       'read' = ANY (k.scopes), 'send' = ANY (k.scopes), 'admin' = ANY (k.scopes),"
-    "       k.expires_at, k.revoked_at IS NOT NULL OR a.status <> 'active'"
+    "       k.expires_at, k.revoked_at IS NOT NULL OR a.status <> 'active',"
+    "       array_to_string(account_features(a.id, now()), ',')"
     "  FROM api_keys k"
     "  JOIN accounts a ON a.id = k.account_id"
     " WHERE k.hash = $1",
@@ -139,6 +141,7 @@ bool auth_ask(struct auth *auth, struct db *db, const char *header, enum auth_fo
                   (db_get_bool(found, 0, 4) ? SCOPE_SEND : 0) |
                   (db_get_bool(found, 0, 5) ? SCOPE_ADMIN : 0),
         .expires_ms = db_get_time(found, 0, 6),
+        .features = plan_features_known(db_get_text(found, 0, 8)),
     };
     snprintf(caller.account, sizeof(caller.account), "%s", db_get_text(found, 0, 2));
     if (!db_run(db, &touch_key, (struct db_value[]){ db_int8(caller.key_id) }, NULL, err)) {

@@ -29,6 +29,7 @@ struct caller {
     int64_t account_id;
     char account[AUTH_SLUG_BYTES];
     int scopes;
+    unsigned features;  /* of its plan, PLAN_BITs */
     int64_t expires_ms; /* 0 never */
 };
 

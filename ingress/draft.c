@@ -247,6 +247,7 @@ bool draft_create(struct request *req, const struct draft *draft, struct draft_m
         .reference = idempotency_reference(req),
         .kind = draft->kind,
         .lane = draft->lane,
+        .by_api = true,
         .now_ms = clock_now_ms(),
     };
     if (!db_begin(req->db, err) || !create_row(req, &new, &made, err) ||

@@ -93,6 +93,7 @@ static const struct {
     { "message_template", "message", "messageTemplate" },
     { "sender_id", "sender_id", "senderId" },
     { "scheduled_at", "options.scheduled_time", "scheduledTime" },
+    { "priority", "options.priority", "priority" },
     { "expires_at", "expires_at", "expiresAt" },
     { "missing_default", "missing_default", "missingDefault" },
 };
@@ -122,6 +123,9 @@ static enum reply reply_for(const struct err *err)
     }
     if (strcmp(err->what, "campaign_unknown") == 0) {
         return REPLY_NOT_FOUND;
+    }
+    if (strcmp(err->what, "feature_not_in_plan") == 0) {
+        return REPLY_FORBIDDEN;
     }
     return strcmp(err->what, "wrong_status") == 0 ? REPLY_CONFLICT : REPLY_UNPROCESSABLE;
 }

@@ -15,6 +15,7 @@
 #include "base/panic.h"
 #include "idempotency.h"
 #include "limit.h"
+#include "plan/plan.h"
 #include "routes.h"
 #include "server.h"
 #include "stream.h"
@@ -165,6 +166,21 @@ static void ask_key(struct job *job, struct worker *worker)
 /* --- the work
  * ------------------------------------------------------------------------------------- */
 
+/* What a plan lacks is told with the plans that have it; those only the database knows. */
+static bool may_by_plan(struct request *req, struct err *err)
+{
+    unsigned missing = req->route->features & ~req->caller.features;
+    unsigned feature = 0;
+
+    if (missing == 0) {
+        return true;
+    }
+    while ((missing & PLAN_BIT(feature)) == 0) {
+        feature++;
+    }
+    return plan_fail(req->db, (enum plan_feature)feature, "", req->arena, err);
+}
+
 static void run_handler(struct job *job, struct worker *worker)
 {
     struct request *req = job->context;
@@ -172,7 +188,7 @@ static void run_handler(struct job *job, struct worker *worker)
 
     req->worker = worker;
     req->db = worker_db(worker, &err);
-    if (req->db == NULL) {
+    if (req->db == NULL || !may_by_plan(req, &err)) {
         req->reply = refuse_err(req, &err);
     } else {
         req->reply = idempotency_run(req, req->route->handle);

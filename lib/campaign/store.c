@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/id.h"
+#include "plan/plan.h"
 #include "text/msisdn.h"
 #include "text/template.h"
 
@@ -127,6 +128,33 @@ static bool check_times(const struct campaign_new *new, struct err *err)
     return true;
 }
 
+/* Whether the account's plan lets it do this. */
+static bool check_plan(struct db *db, const struct campaign_new *new, struct arena *arena,
+                       struct err *err)
+{
+    const struct {
+        enum plan_feature feature;
+        bool wanted;
+        const char *field;
+    } wants[] = {
+        { PLAN_BASIC_SENDING, true, "account: " },
+        { PLAN_API_ACCESS, new->by_api, "account: " },
+        { PLAN_SCHEDULED_SENDING, new->definition->scheduled_at != 0, "scheduled_at: " },
+        { PLAN_PRIORITY_SENDING, new->lane == LANE_HIGH, "priority: " },
+    };
+    unsigned features;
+
+    if (!plan_features(db, new->account->id, new->now_ms, &features, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof wants / sizeof *wants; i++) {
+        if (wants[i].wanted && (features & PLAN_BIT(wants[i].feature)) == 0) {
+            return plan_fail(db, wants[i].feature, wants[i].field, arena, err);
+        }
+    }
+    return true;
+}
+
 static const struct db_statement insert_campaign = {
     "campaign_create",
     "INSERT INTO campaigns (id, account_id, reference, kind, status, title, message_template,"
@@ -196,8 +224,8 @@ bool campaign_create(struct db *db, const struct campaign_new *new, struct arena
         return err_permanent(err, "account_not_active", "account: '%s' is suspended or closed",
                              new->account->slug);
     }
-    if (!check_times(new, err) || !check_text(new, country, arena, err) ||
-        !check_sender(db, new, arena, &sender, err)) {
+    if (!check_plan(db, new, arena, err) || !check_times(new, err) ||
+        !check_text(new, country, arena, err) || !check_sender(db, new, arena, &sender, err)) {
         return false;
     }
     made.id = id_create(new->now_ms);

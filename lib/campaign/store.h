@@ -7,7 +7,7 @@
  *
  * Used by the stages, the ingress and tumactl alike; each call is one statement or two inside the
  * caller's transaction (or on its own). Refusals are permanent errors whose `what` is a stable word
- * (sender_id_unknown, schedule_in_past, template_…, campaign_unknown, wrong_status) and whose
+ * (sender_id_unknown, schedule_in_past, feature_not_in_plan, campaign_unknown, …) and whose
  * detail starts with the field: "sender_id: 'ACME' is not yours; use one of …".
  */
 #ifndef CAMPAIGN_STORE_H
@@ -42,6 +42,7 @@ struct campaign_new {
     const char *reference; /* never empty: the publisher's or the message id */
     const char *kind;      /* "campaign" or "message" */
     enum lane lane;
+    bool by_api; /* it came by REST or AMQP, which is a feature of plans */
     int64_t now_ms;
 };
 
@@ -51,8 +52,8 @@ struct campaign_made {
 };
 
 /*
- * Checks what can be checked before any recipient is seen (template, sender, times) and inserts the
- * row with status receiving.
+ * Checks what can be checked before any recipient is seen (plan, template, sender, times) and
+ * inserts the row with status receiving.
  */
 bool campaign_create(struct db *db, const struct campaign_new *new, struct arena *arena,
                      struct campaign_made *out_made, struct err *err);

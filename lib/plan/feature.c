@@ -37,22 +37,38 @@ static unsigned find(const char *word, size_t len)
     return i;
 }
 
-bool plan_features_parse(const char *text, struct arena *arena, unsigned *out_features,
-                         const char **out_bad)
+/* NULL, or the first word that is unknown. */
+static const char *read_words(const char *text, unsigned *out_features)
 {
+    const char *bad = NULL;
+
     *out_features = 0;
     while (*text != '\0') {
         size_t len = strcspn(text, ",");
         unsigned feature = find(text, len);
 
-        if (feature == PLAN_FEATURE_COUNT) {
-            *out_bad = arena_strndup(arena, text, len);
-            return false;
+        if (feature < PLAN_FEATURE_COUNT) {
+            *out_features |= PLAN_BIT(feature);
+        } else if (bad == NULL) {
+            bad = text;
         }
-        *out_features |= PLAN_BIT(feature);
         text += len + (text[len] == ',');
     }
-    return true;
+    return bad;
+}
+
+unsigned plan_features_known(const char *text)
+{
+    unsigned features;
+
+    (void)read_words(text, &features);
+    return features;
+}
+
+bool plan_features_parse(const char *text, unsigned *out_features, const char **out_bad)
+{
+    *out_bad = read_words(text, out_features);
+    return *out_bad == NULL;
 }
 
 void plan_features_write(unsigned features, const char *quote, const char *separator,

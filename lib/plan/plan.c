@@ -3,25 +3,9 @@
  */
 #include "plan/plan.h"
 
-#include <string.h>
-
-#include "base/panic.h"
-
 #define COLUMNS                                                                                    \
     "SELECT code, name, price_minor, currency::text, tokens, valid_days,"                          \
     "       array_to_string(features, ','), once, carries_over, on_sale, position FROM plans"
-
-/* The table's constraint knows the same words as feature.c. */
-static unsigned features_of(const char *words, struct arena *arena)
-{
-    unsigned features;
-    const char *bad;
-
-    if (!plan_features_parse(words, arena, &features, &bad)) {
-        panic("the database knows a feature '%s'", bad);
-    }
-    return features;
-}
 
 static struct plan read_plan(const struct db_result *rows, int row, struct arena *arena)
 {
@@ -32,7 +16,7 @@ static struct plan read_plan(const struct db_result *rows, int row, struct arena
         .currency = arena_strdup(arena, db_get_text(rows, row, 3)),
         .tokens = db_get_int(rows, row, 4),
         .valid_days = db_get_int(rows, row, 5),
-        .features = features_of(db_get_text(rows, row, 6), arena),
+        .features = plan_features_known(db_get_text(rows, row, 6)),
         .once = db_get_bool(rows, row, 7),
         .carries_over = db_get_bool(rows, row, 8),
         .on_sale = db_get_bool(rows, row, 9),
@@ -148,19 +132,17 @@ bool plan_features(struct db *db, int64_t account, int64_t now_ms, unsigned *out
                    struct err *err)
 {
     AUTO_DB_RESULT struct db_result *rows = NULL;
-    struct arena *arena;
 
     if (!db_query(db, &features_now, (struct db_value[]){ db_int8(account), db_time(now_ms) },
                   &rows, err)) {
         return false;
     }
-    arena = arena_create(1 << 16);
-    *out_features = features_of(db_get_text(rows, 0, 0), arena);
-    arena_destroy(arena);
+    *out_features = plan_features_known(db_get_text(rows, 0, 0));
     return true;
 }
 
-bool plan_fail(struct db *db, enum plan_feature feature, struct arena *arena, struct err *err)
+bool plan_fail(struct db *db, enum plan_feature feature, const char *field, struct arena *arena,
+               struct err *err)
 {
     struct plan *plans;
     const char *having;
@@ -170,7 +152,8 @@ bool plan_fail(struct db *db, enum plan_feature feature, struct arena *arena, st
         return false;
     }
     having = names(plans, count, PLAN_BIT(feature), arena);
-    return err_permanent(
-        err, "feature_not_in_plan", "%s is not in your plan; %s", plan_feature_word(feature),
-        *having != '\0' ? arena_printf(arena, "it is in %s", having) : "no plan on sale has it");
+    return err_permanent(err, "feature_not_in_plan", "%s%s is not in your plan; %s", field,
+                         plan_feature_word(feature),
+                         *having != '\0' ? arena_printf(arena, "it is in %s", having)
+                                         : "no plan on sale has it");
 }

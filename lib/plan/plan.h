@@ -5,7 +5,7 @@
  *     plan_subscribe(db, account, "business", "PAY-4711", now, arena, &bought, &err);
  *     plan_features(db, account, now, &features, &err);
  *     if (!(features & PLAN_BIT(PLAN_SCHEDULED_SENDING)))
- *         plan_fail(db, PLAN_SCHEDULED_SENDING, arena, &err);   // says which plans have it
+ *         plan_fail(db, PLAN_SCHEDULED_SENDING, "", arena, &err);   // says which plans have it
  *
  * A subscription grants its tokens as one lot that expires when the subscription ends. Renewed
  * before that, it ends so many days later than the one before would have; if the new plan carries
@@ -57,9 +57,12 @@ struct plan {
 
 const char *plan_feature_word(enum plan_feature feature);
 
-/* "a,b" to bits; false for a word that is no feature, which *out_bad then is (in the arena). */
-bool plan_features_parse(const char *words, struct arena *arena, unsigned *out_features,
-                         const char **out_bad);
+/* "a,b" to bits. Words of a newer database that mean nothing here are skipped. */
+unsigned plan_features_known(const char *words);
+
+/* The same for what a person wrote: false for a word that is no feature, at which *out_bad points.
+ */
+bool plan_features_parse(const char *words, unsigned *out_features, const char **out_bad);
 
 /* The words, in order, each between quote and quote, with separator between them. */
 void plan_features_write(unsigned features, const char *quote, const char *separator,
@@ -82,9 +85,13 @@ bool plan_save(struct db *db, const struct plan *plan, struct err *err);
 bool plan_features(struct db *db, int64_t account, int64_t now_ms, unsigned *out_features,
                    struct err *err);
 
-/* Fills err, permanent, feature_not_in_plan; its detail says which plans on sale have the feature.
- * Returns false; with another error when the database did not say. */
-bool plan_fail(struct db *db, enum plan_feature feature, struct arena *arena, struct err *err);
+/*
+ * Fills err, permanent, feature_not_in_plan; its detail begins with `field` ("scheduled_at: " or
+ * "") and says which plans on sale have the feature. Returns false; with another error when the
+ * database did not say.
+ */
+bool plan_fail(struct db *db, enum plan_feature feature, const char *field, struct arena *arena,
+               struct err *err);
 
 struct subscription {
     int64_t id;

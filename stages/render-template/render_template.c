@@ -282,6 +282,7 @@ static bool open_campaign(struct stage *stage, const struct message *in,
                                .reference = named ? submitted->reference : in->id,
                                .kind = "campaign",
                                .lane = in->lane,
+                               .by_api = true,
                                .now_ms = stage_now_ms(stage),
                            },
                            stage_arena(stage), &made, err) &&

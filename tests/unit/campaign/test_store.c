@@ -55,6 +55,63 @@ static bool create(struct db *db, const struct campaign_submitted *definition,
                            arena, out_made, err);
 }
 
+/* A plan is asked once for REST, AMQP and tumactl alike; a campaign that is there needs none. */
+static void what_the_plan_lacks_is_refused(void **state)
+{
+    static const struct {
+        const char *plan;
+        enum lane lane;
+        bool by_api, scheduled;
+        const char *detail; /* NULL: it is created */
+    } table[] = {
+        { "starter", LANE_NORMAL, false, false, NULL },
+        { "starter", LANE_NORMAL, true, false,
+          "account: api_access is not in your plan; it is in business and enterprise" },
+        { "starter", LANE_NORMAL, false, true,
+          "scheduled_at: scheduled_sending is not in your plan; it is in business and enterprise" },
+        { "business", LANE_NORMAL, true, true, NULL },
+        { "business", LANE_HIGH, true, false,
+          "priority: priority_sending is not in your plan; it is in enterprise" },
+        { "enterprise", LANE_HIGH, true, true, NULL },
+    };
+    struct db *db = *state;
+    const struct account account = acme(db);
+    struct campaign_submitted definition = plain();
+    struct campaign_made made;
+    struct err err;
+
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        char sql[300];
+
+        snprintf(sql, sizeof sql,
+                 "DELETE FROM subscriptions; INSERT INTO subscriptions (id, account_id, plan,"
+                 " reference, price_minor, currency, tokens, starts_at, ends_at)"
+                 " VALUES (1, 1, '%s', 'x', 0, 'KES', 1, to_timestamp(%lld), 'infinity')",
+                 table[i].plan, (long long)(NOW / 1000 - 60));
+        script(db, sql);
+        definition.scheduled_at = table[i].scheduled ? NOW + 3600000 : 0;
+        const struct campaign_new new = { .account = &account,
+                                          .definition = &definition,
+                                          .reference = arena_printf(arena, "r%zu", i),
+                                          .kind = "campaign",
+                                          .lane = table[i].lane,
+                                          .by_api = table[i].by_api,
+                                          .now_ms = NOW };
+        if (table[i].detail == NULL) {
+            assert_ok(campaign_create(db, &new, arena, &made, &err));
+        } else {
+            assert_fails(campaign_create(db, &new, arena, &made, &err), ERR_PERMANENT,
+                         "feature_not_in_plan");
+            assert_string_equal(err.detail, table[i].detail);
+        }
+    }
+    script(db, "UPDATE subscriptions SET ends_at = starts_at + interval '1 s'");
+    definition.scheduled_at = 0;
+    assert_ok(create(db, &definition, "r0", &made, &err));
+    assert_true(made.existed);
+    assert_fails(create(db, &definition, "new", &made, &err), ERR_PERMANENT, "feature_not_in_plan");
+}
+
 static void an_account_is_found_by_slug_id_or_email(void **state)
 {
     struct db *db = *state;
@@ -252,6 +309,7 @@ static void without_a_sender_of_its_own_an_account_is_told_so(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        STORE(what_the_plan_lacks_is_refused),
         STORE(an_account_is_found_by_slug_id_or_email),
         STORE(a_campaign_is_stored_as_it_was_defined),
         STORE(what_is_left_out_comes_from_the_account),

@@ -517,6 +517,12 @@ static void what_a_partner_cannot_publish_is_rejected_with_the_reason(void **sta
         assert_int_equal(partner_says(fake, SUBMITTED, "%s", table[i].json), STAGE_REJECT);
         assert_string_equal(fake_stage_why(fake), table[i].why);
     }
+    fake_sql(fake, "INSERT INTO subscriptions (id, account_id, plan, reference, price_minor,"
+                   " currency, tokens, starts_at, ends_at)"
+                   " VALUES (1, 1, 'starter', 'x', 0, 'KES', 1, now(), 'infinity')");
+    assert_int_equal(partner_says(fake, SUBMITTED, "{\"title\":\"t\",\"message_template\":\"Hi\"}"),
+                     STAGE_REJECT);
+    assert_string_equal(fake_stage_why(fake), "feature_not_in_plan");
     fake_sql(fake, "UPDATE accounts SET status = 'suspended' WHERE id = 1");
     assert_int_equal(partner_says(fake, SUBMITTED, "{\"title\":\"t\",\"message_template\":\"Hi\"}"),
                      STAGE_REJECT);

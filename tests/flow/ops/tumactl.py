@@ -196,6 +196,46 @@ def test_tokens_are_granted_once_by_reference(chain):
     refuses(chain, FAILED, "no account", "tokens", "check", "--user", "nobody@x")
 
 
+# ---- plans ----
+
+
+def test_plans_are_data(chain):
+    out, _ = ctl(chain, "plan", "list")
+    expect([line.split()[0] for line in out.splitlines()],
+           ["demo", "starter", "business", "enterprise"], "plans")
+    check("once" in out.splitlines()[0] and "KES 1,000.00" in out.splitlines()[1], out)
+    refuses(chain, USAGE, "needs --name, --price, --tokens and --days", "plan", "set", "school",
+            "--name", "School")
+    for says, words in [("no amount", ["--price", "1.5"]), ("no amount", ["--price", "-1"]),
+                        ("none of basic_sending, ", ["--features", "analytics,telepathy"]),
+                        ("neither yes nor no", ["--once", "maybe"]),
+                        ("three letters", ["--currency", "ksh"]),
+                        ("not a whole number", ["--days", "0"])]:
+        refuses(chain, USAGE, says, "plan", "set", "starter", *words)
+    refuses(chain, USAGE, "a letter first", "plan", "set", "1st")
+    out, _ = ctl(chain, "plan", "set", "school", "--name", "School term", "--price", "3000.50",
+                 "--tokens", "4000", "--days", "100", "--features", "basic_sending,analytics",
+                 "--carry-over", "yes", "--position", "9")
+    check("KES 3,000.50" in out and "carries over" in out and "analytics" in out, out)
+    out, _ = ctl(chain, "plan", "set", "school", "--on-sale", "no")
+    check("not on sale" in out and "4,000 tokens" in out, out)
+
+
+def test_a_plan_is_given_once_by_reference(chain):
+    acme = chain.account(tokens=0)
+    words = ["plan", "subscribe", "business", "--user", acme.slug + "@customers.test",
+             "--reference", "CASH-1"]
+    out, _ = ctl(chain, *words)
+    check(out.startswith("CASH-1 subscribed: ") and "5,000 tokens" in out, out)
+    check("nothing changed" in ctl(chain, *words)[0], "the second time")
+    expect(acme.balance()["available"], 5000, "tokens")
+    ctl(chain, "plan", "subscribe", "demo", "--account", acme.slug)
+    refuses(chain, FAILED, "given once", "plan", "subscribe", "demo", "--account", acme.slug)
+    refuses(chain, FAILED, "there are demo, starter", "plan", "subscribe", "gold", "--account",
+            acme.slug)
+    ctl(chain, "verify")
+
+
 # ---- campaigns ----
 
 

@@ -122,6 +122,7 @@ int main(void)
     log_context(&sim.log, "stage", "africastalking-simulator");
     if (!settings_load(&sim.settings, sim.arena, &text)) {
         (void)fputs(text.bytes, stderr);
+        str_free(&text);
         return STATUS_CONFIG;
     }
     if (!open_all(&sim, &err)) {
@@ -132,6 +133,7 @@ int main(void)
     server_address(&sim.server, &text);
     (void)printf("listening %s\n", text.bytes);
     (void)fflush(stdout);
+    str_free(&text);
     run(&sim, &stopper);
     control_close(&sim);
     reports_clear(&sim.reports);

@@ -20,6 +20,13 @@ DEADLINE_S = 20
 Reply = collections.namedtuple("Reply", "status headers body")
 
 
+def run(program, settings):
+    """A simulator that is to end by itself."""
+    environment = {key: value for key, value in os.environ.items() if key[:4] != "SIM_"}
+    return subprocess.run([program], env={**environment, **settings}, capture_output=True,
+                          text=True, timeout=DEADLINE_S, check=False)
+
+
 class Receiver:
     """Takes callbacks; behaves as `script` says: a status, or "close", in turn, then 200."""
 

@@ -216,11 +216,11 @@ static void line_ready(struct watch *watch, uint32_t events)
 
 bool poster_split(const char *url, char *out_host, size_t host_size, const char **out_path)
 {
-    static const char scheme[] = "http://";
-    const char *host = url + sizeof(scheme) - 1;
+    size_t scheme = strncmp(url, "https://", 8) == 0 ? 8 : 7;
+    const char *host = url + scheme;
     size_t len;
 
-    if (strncmp(url, scheme, sizeof(scheme) - 1) != 0) {
+    if (scheme == 7 && strncmp(url, "http://", 7) != 0) {
         return false;
     }
     len = strcspn(host, "/");
@@ -239,7 +239,7 @@ static bool read_url(struct poster *poster, const char *url, struct arena *arena
     const char *path;
     const char *address = host;
 
-    if (!poster_split(url, host, sizeof(host), &path)) {
+    if (strncmp(url, "http:", 5) != 0 || !poster_split(url, host, sizeof(host), &path)) {
         return err_permanent(err, "bad_url", "'%.100s' does not begin with http://<host>", url);
     }
     poster->head = arena_printf(arena,

@@ -71,7 +71,8 @@ void poster_tick(struct poster *poster);
 /* Is an answer awaited? Then poster_tick() wants to be called. */
 bool poster_is_busy(const struct poster *poster);
 
-/* The parts of "http://host:port/path"; the path points into the URL, the host is copied. */
+/* The parts of "http://host:port/path", or https; the path points into the URL, the host is copied.
+ */
 bool poster_split(const char *url, char *out_host, size_t host_size, const char **out_path);
 
 /* Breaks every connection; done() is called for each request in flight. */

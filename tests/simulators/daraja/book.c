@@ -177,7 +177,6 @@ uint32_t book_add_reversal(struct book *book, const struct reversal *reversal)
     *added = *reversal;
     added->result_url = arena_strdup(book->texts, reversal->result_url);
     added->timeout_url = arena_strdup(book->texts, reversal->timeout_url);
-    added->receipt = arena_strdup(book->texts, reversal->receipt);
     make_receipt(book, reversal->at_ms, added->own_receipt);
     book->reversal_count++;
     return index;

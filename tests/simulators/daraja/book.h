@@ -54,9 +54,9 @@ struct payment {
 struct reversal {
     int64_t amount;
     int64_t at_ms;
-    uint32_t payment;                               /* BOOK_NONE: of an unknown receipt */
-    uint8_t result;                                 /* enum result */
-    const char *result_url, *timeout_url, *receipt; /* copied */
+    uint32_t payment;                     /* BOOK_NONE: of an unknown receipt */
+    uint8_t result;                       /* enum result */
+    const char *result_url, *timeout_url; /* copied */
     char own_receipt[BOOK_RECEIPT_BYTES];
 };
 
@@ -87,7 +87,7 @@ uint32_t book_add_push(struct book *book, const struct push *push);
 /* Fills previous, balance and receipt itself. */
 uint32_t book_add_payment(struct book *book, const struct payment *payment);
 
-/* Copies the texts; own_receipt is filled. */
+/* Copies the URLs; own_receipt is filled. */
 uint32_t book_add_reversal(struct book *book, const struct reversal *reversal);
 
 void book_checkout_id(const struct book *book, uint32_t push, char out[BOOK_ID_BYTES]);

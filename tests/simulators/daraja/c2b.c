@@ -18,11 +18,10 @@ static const char *find_invalid(const struct fields *fields)
     if (strcmp(type, "Completed") != 0 && strcmp(type, "Cancelled") != 0) {
         return "ResponseType";
     }
-    if (!field_is_url(confirmation) || strlen(confirmation) >= SIM_URL_BYTES) {
+    if (!field_is_url(confirmation)) {
         return "ConfirmationURL";
     }
-    return !field_is_url(validation) || strlen(validation) >= SIM_URL_BYTES ? "ValidationURL"
-                                                                            : NULL;
+    return !field_is_url(validation) ? "ValidationURL" : NULL;
 }
 
 static void process(struct sim *sim, struct conn *conn, const struct fields *fields, bool hashed)

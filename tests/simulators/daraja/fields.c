@@ -78,7 +78,7 @@ bool field_is_url(const char *text)
             return false;
         }
     }
-    return host > 0;
+    return host > 0 && strlen(text) < FIELD_URL_BYTES;
 }
 
 bool field_is_digits(const char *text, size_t min, size_t max)

@@ -37,7 +37,9 @@ int64_t field_phone(const char *text);
 /* A whole amount of at least 1, without a point; 0 when it is not. */
 int64_t field_amount(const char *text);
 
-/* http:// or https://, a lower-case host, no blanks. */
+#define FIELD_URL_BYTES 512
+
+/* http:// or https://, a lower-case host, no blanks, less than FIELD_URL_BYTES. */
 bool field_is_url(const char *text);
 
 bool field_is_digits(const char *text, size_t min, size_t max);

@@ -88,7 +88,7 @@ static bool has_bad_word(const char *url)
 
 static bool is_good_url(struct sim *sim, const char *url)
 {
-    return field_is_url(url) && strlen(url) < SIM_URL_BYTES &&
+    return field_is_url(url) &&
            !(fault_hits(&sim->faults, FAULT_URL_HTTPS_ONLY) && strncmp(url, "https:", 6) != 0) &&
            !(fault_hits(&sim->faults, FAULT_URL_WORDS) && has_bad_word(url));
 }

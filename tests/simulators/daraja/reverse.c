@@ -69,7 +69,6 @@ static void accept_reversal(struct sim *sim, struct conn *conn, const struct fie
     struct reversal reversal = {
         .amount = field_amount(field_text(fields, "Amount")),
         .at_ms = loop_wall_ms(&sim->loop),
-        .receipt = field_text(fields, "TransactionID"),
         .result_url = field_text(fields, "ResultURL"),
         .timeout_url = field_text(fields, "QueueTimeOutURL"),
     };
@@ -78,7 +77,7 @@ static void accept_reversal(struct sim *sim, struct conn *conn, const struct fie
     enum result result;
     uint32_t index;
 
-    reversal.payment = book_find_receipt(&sim->book, reversal.receipt);
+    reversal.payment = book_find_receipt(&sim->book, field_text(fields, "TransactionID"));
     result = judge(sim, field_text(fields, "Initiator"), reversal.payment, reversal.amount);
     reversal.result = (uint8_t)result;
     if (result == RESULT_PAID) {

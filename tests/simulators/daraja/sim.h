@@ -27,7 +27,6 @@
 #define SIM_STATUS_MAX 600
 #define SIM_TOKENS 256
 #define SIM_TOKEN_BYTES 29
-#define SIM_URL_BYTES 512
 
 enum {
     TIMER_PAYER = TIMER_OWN, /* subject: the push; word: 1 for the payment after a failure */
@@ -56,8 +55,8 @@ struct stats {
 
 /* Where C2B payments are confirmed. */
 struct registration {
-    char confirmation_url[SIM_URL_BYTES];
-    char validation_url[SIM_URL_BYTES];
+    char confirmation_url[FIELD_URL_BYTES];
+    char validation_url[FIELD_URL_BYTES];
     bool done;
     bool hashed; /* registered by v1: the payer's number comes as a digest */
 };

@@ -206,7 +206,7 @@ class Tokens(Base):
 
     def test_a_token_ends_with_its_time(self):
         self.start()
-        self.faults(token_s=1)
+        self.faults(token_s=2)
         token = self.new_token()
         self.assertEqual(self.raw_push(token=token).status, 200)
         end = time.monotonic() + DEADLINE_S
@@ -329,7 +329,8 @@ class Pushes(Base):
             ("PartyB", (None, "1743", "x")),
             ("PhoneNumber", (None, "0700000001", "254600000001", "2547000000011")),
             ("CallBackURL", (None, "", "ftp://pay.example/c", "http://", "http://pay.example/a b",
-                             "http://Pay.example/c", "pay.example/c")),
+                             "http://Pay.example/c", "pay.example/c",
+                             "http://pay.example/" + "c" * 600)),
             ("AccountReference", (None, "", "A" * 13, "TK 1", "TK-1")),
             ("TransactionDesc", ("x" * 14,)),
         ]
@@ -422,7 +423,7 @@ class Pushes(Base):
         locked = ("Unable to lock subscriber, a transaction is already in process for the "
                   "current subscriber")
         self.refused(self.raw_push(), 500, "500.001.1001", locked)
-        self.faults(lock_subscriber=1, prompt_ms=400)
+        self.faults(lock_subscriber=1, prompt_ms=1000)
         self.push()
         self.refused(self.raw_push(), 500, "500.001.1001", locked)
         self.push("254700000002", path="/other")
@@ -471,11 +472,12 @@ class Payers(Base):
 
     def test_pays_late(self):
         self.start(SIM_FORCE="0001:pays_late")
+        self.faults(late_ms=1000)
         began = time.monotonic()
         reply = self.push()
         self.assertEqual(self.query(reply["CheckoutRequestID"])["ResultCode"], "4999")
         self.assertEqual(self.result()["ResultCode"], 0)
-        self.assertGreaterEqual(time.monotonic() - began, 0.29)
+        self.assertGreaterEqual(time.monotonic() - began, 0.99)
 
     def test_pays_another_amount(self):
         self.start(SIM_FORCE="0001:pays_other")
@@ -487,6 +489,7 @@ class Payers(Base):
 
     def test_pays_after_a_failure(self):
         self.start(SIM_FORCE="0001:pays_after_failure")
+        self.faults(late_ms=1500)
         reply = self.push()
         first = self.result()
         self.assertEqual(first["ResultCode"], 1037)
@@ -568,10 +571,10 @@ class Queries(Base):
         self.start()
         checkout = self.push()["CheckoutRequestID"]
         self.result()
-        self.faults(query_per_minute=600, query_burst=3)
+        self.faults(query_per_minute=60, query_burst=3)
         codes = [self.raw_query(checkout).status for _ in range(6)]
         self.assertEqual((codes[:3], 429 in codes), ([200] * 3, True))
-        time.sleep(0.35)
+        time.sleep(1.1)
         self.assertEqual(self.raw_query(checkout).status, 200)
 
     def test_what_else_goes_wrong(self):
@@ -621,10 +624,11 @@ class PushFaults(Base):
 
     def test_so_many_a_second(self):
         self.start()
-        self.faults(push_per_s=5)
-        codes = [self.raw_push("2547000000%02d" % i).status for i in range(12)]
-        self.assertEqual(codes[:5], [200] * 5)
-        self.assertIn(500, codes[5:])
+        self.faults(push_per_s=1)
+        replies = [self.raw_push("2547000000%02d" % i) for i in range(12)]
+        self.assertEqual(replies[0].status, 200)
+        self.refused(next(reply for reply in replies if reply.status != 200), 500, "500.003.02",
+                     "Error Occurred: Spike Arrest Violation")
 
     def test_what_strikes_after_acceptance(self):
         self.start()
@@ -721,7 +725,7 @@ class CallbackFaults(Base):
 
     def test_slow(self):
         self.start()
-        self.faults(callback_slow=1, callback_slow_ms=400)
+        self.faults(callback_slow=1, callback_slow_ms=800)
         plain = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(plain.close)
         plain.settimeout(DEADLINE_S)
@@ -733,7 +737,7 @@ class CallbackFaults(Base):
             head_at = time.monotonic()
             self.assertTrue(got.endswith(b"\r\n\r\n"), got)
             body = connection.recv(65536)
-            self.assertGreaterEqual(time.monotonic() - head_at, 0.25)
+            self.assertGreaterEqual(time.monotonic() - head_at, 0.4)
             self.assertEqual(json.loads(body)["Body"]["stkCallback"]["ResultCode"], 0)
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
             self.settled(1)
@@ -978,7 +982,8 @@ class Reversals(Base):
         for name, value in (("Initiator", ""), ("SecurityCredential", ""), ("CommandID", "x"),
                             ("TransactionID", ""), ("Amount", "1.5"), ("ReceiverParty", "1"),
                             ("RecieverIdentifierType", "4"), ("ResultURL", "x"),
-                            ("QueueTimeOutURL", ""), ("Remarks", "x"), ("Remarks", "x" * 101)):
+                            ("ResultURL", "http://x/" + "y" * 600), ("QueueTimeOutURL", ""),
+                            ("Remarks", "x"), ("Remarks", "x" * 101)):
             self.refused(self.reverse("UKK0000000", **{name: value}), 400, "400.002.02",
                          "Bad Request - Invalid " + name)
         self.refused(self.call("/mpesa/reversal/v1/request", "x"), 400, "400.002.05",

@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/panic.h"
-#include "faults.h"
-#include "pages.h"
+#include "engine/faults.h"
+#include "engine/pages.h"
 
 #define FIRST_SLOTS ((size_t)1 << 16)
 

@@ -3,12 +3,13 @@
  */
 #include <jansson.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/id.h"
-#include "form.h"
-#include "pages.h"
+#include "engine/form.h"
+#include "engine/pages.h"
+#include "engine/quote.h"
+#include "engine/usage.h"
 #include "reply.h"
 #include "sim.h"
 
@@ -36,23 +37,6 @@ static void answer_ok(struct sim *sim, struct conn *conn)
     str_reset(&sim->reply);
     str_puts(&sim->reply, "{}");
     answer_json(sim, conn);
-}
-
-static int64_t cpu_us(void)
-{
-    struct rusage usage;
-
-    (void)getrusage(RUSAGE_SELF, &usage);
-    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 + usage.ru_utime.tv_usec +
-           usage.ru_stime.tv_usec;
-}
-
-static long peak_kib(void)
-{
-    struct rusage usage;
-
-    (void)getrusage(RUSAGE_SELF, &usage);
-    return usage.ru_maxrss;
 }
 
 static uint64_t max_per_second(const struct stats *stats)
@@ -149,7 +133,7 @@ static void get_stats(struct sim *sim, struct conn *conn, struct request *reques
                (unsigned long long)sim->book.duplicates, (unsigned long long)stats->rate_limited,
                (long long)stats->first_accept_ms, (long long)stats->last_accept_ms,
                (unsigned long long)max_per_second(stats), sim->server.conn_count,
-               (long long)((cpu_us() - stats->cpu_at_reset_us) / 1000), peak_kib());
+               (long long)((usage_cpu_us() - stats->cpu_at_reset_us) / 1000), usage_peak_kib());
     reply_put_money(out, sim->settings.currency, sim->balance_e4);
     str_putc(out, '"');
     put_counts(out, stats);
@@ -179,10 +163,10 @@ void control_reset(struct sim *sim)
     clear_queue(&sim->incoming);
     clear_queue(&sim->opt_outs);
     memset(buckets, 0, stats->bucket_count * sizeof(*buckets));
-    *stats = (struct stats){ .buckets = buckets, .cpu_at_reset_us = cpu_us() };
+    *stats = (struct stats){ .buckets = buckets, .cpu_at_reset_us = usage_cpu_us() };
     book_clear(&sim->book, sim->loop.now_ms);
     sim->balance_e4 = sim->settings.balance_e4;
-    faults_init(&sim->faults, (uint64_t)sim->settings.seed);
+    faults_init(&sim->faults, &fault_kinds, (uint64_t)sim->settings.seed);
     /* Both were accepted at the start. */
     if (!faults_force(&sim->faults, sim->settings.force, &err) ||
         !faults_load(&sim->faults, sim->settings.faults, strlen(sim->settings.faults), &err)) {
@@ -248,7 +232,7 @@ static void get_messages(struct sim *sim, struct conn *conn, struct request *req
         if (text == NULL) {
             str_puts(out, "null}");
         } else {
-            reply_put_json_text(out, text->bytes, text->len);
+            quote_json(out, text->bytes, text->len);
             str_putc(out, '}');
         }
         index = entry->previous;
@@ -257,7 +241,7 @@ static void get_messages(struct sim *sim, struct conn *conn, struct request *req
     answer_json(sim, conn);
 }
 
-static bool next_callback(void *context, uint32_t slot, struct str *body)
+static bool next_callback(void *context, uint32_t slot, struct post *post)
 {
     struct callback_queue *queue = context;
     struct callback *callback = &queue->ring[queue->first];
@@ -269,7 +253,7 @@ static bool next_callback(void *context, uint32_t slot, struct str *body)
     queue->first = (queue->first + 1) % SIM_CALLBACKS_MAX;
     queue->count--;
     queue->posted++;
-    str_append(body, callback->body.bytes, callback->body.len);
+    str_append(&post->body, callback->body.bytes, callback->body.len);
     return true;
 }
 

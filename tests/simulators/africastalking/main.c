@@ -7,26 +7,17 @@
  *
  * Prints "listening <address>" on stdout when ready; SIGTERM and SIGINT end it with status 0.
  */
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
-#include "base/panic.h"
-#include "pages.h"
+#include "engine/pages.h"
+#include "engine/stopper.h"
 #include "sim.h"
 
 #define ARENA_BYTES ((size_t)256 << 20)
 #define WHEEL_TIMERS 48000000U
 #define TICK_MS 100
 #define STATUS_CONFIG 78
-
-struct stopper {
-    struct watch watch; /* first: a watch is its stopper */
-    bool stopped;
-};
 
 static void handle(void *context, struct conn *conn, struct request *request)
 {
@@ -59,30 +50,6 @@ static void fire(void *context, const struct timer *timer)
     }
 }
 
-static void signal_ready(struct watch *watch, uint32_t events)
-{
-    (void)events;
-    ((struct stopper *)watch)->stopped = true;
-}
-
-static void catch_signals(struct loop *loop, struct stopper *stopper)
-{
-    sigset_t signals;
-    int fd;
-
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    fd = sigprocmask(SIG_BLOCK, &signals, NULL) == 0
-             ? signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC)
-             : -1;
-    if (fd < 0) {
-        panic("signalfd: %s", strerror(errno));
-    }
-    stopper->watch = (struct watch){ fd, signal_ready };
-    loop_add(loop, &stopper->watch, EPOLLIN);
-}
-
 static bool open_all(struct sim *sim, struct err *err)
 {
     const struct settings *settings = &sim->settings;
@@ -91,7 +58,7 @@ static bool open_all(struct sim *sim, struct err *err)
     wheel_init(&sim->wheel, WHEEL_TIMERS, sim->loop.now_ms);
     book_init(&sim->book, (uint32_t)settings->capacity, (uint32_t)settings->texts,
               sim->loop.now_ms);
-    faults_init(&sim->faults, (uint64_t)settings->seed);
+    faults_init(&sim->faults, &fault_kinds, (uint64_t)settings->seed);
     sim->stats.buckets = pages_map((size_t)SIM_BUCKETS_MAX * sizeof(uint32_t));
     sim->balance_e4 = settings->balance_e4;
     sim->reports = (struct reports){
@@ -104,6 +71,7 @@ static bool open_all(struct sim *sim, struct err *err)
     sim->server = (struct server){
         .loop = &sim->loop,
         .wheel = &sim->wheel,
+        .name = "akka-http/10.2.10",
         .handle = handle,
         .context = sim,
     };
@@ -154,16 +122,18 @@ int main(void)
     log_context(&sim.log, "stage", "africastalking-simulator");
     if (!settings_load(&sim.settings, sim.arena, &text)) {
         (void)fputs(text.bytes, stderr);
+        str_free(&text);
         return STATUS_CONFIG;
     }
     if (!open_all(&sim, &err)) {
         log_error(&sim.log, err.what, KV_STR("detail", err.detail));
         return STATUS_CONFIG;
     }
-    catch_signals(&sim.loop, &stopper);
+    stopper_open(&stopper, &sim.loop);
     server_address(&sim.server, &text);
     (void)printf("listening %s\n", text.bytes);
     (void)fflush(stdout);
+    str_free(&text);
     run(&sim, &stopper);
     control_close(&sim);
     reports_clear(&sim.reports);

@@ -6,7 +6,7 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "form.h"
+#include "engine/form.h"
 
 static int code_of_enqueue(const char *enqueue)
 {

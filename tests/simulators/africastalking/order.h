@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #include "base/arena.h"
-#include "request.h"
+#include "engine/request.h"
 
 struct order {
     const char *username;

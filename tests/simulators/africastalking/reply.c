@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "engine/quote.h"
+
 /* Only so that the other currency's total is another number. */
 #define OTHER_CURRENCY_DIVISOR 129
 
@@ -42,24 +44,6 @@ void reply_put_money(struct str *out, const char *currency, int64_t value_e4)
                (char[]){ '.', (char)('0' + rest / 1000), (char)('0' + rest / 100 % 10),
                          (char)('0' + rest / 10 % 10), (char)('0' + rest % 10) },
                5);
-}
-
-void reply_put_json_text(struct str *out, const char *text, size_t len)
-{
-    str_putc(out, '"');
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
-
-        if (c == '"' || c == '\\') {
-            str_putc(out, '\\');
-            str_putc(out, (char)c);
-        } else if (c < ' ') {
-            str_printf(out, "\\u%04x", c);
-        } else {
-            str_putc(out, (char)c);
-        }
-    }
-    str_putc(out, '"');
 }
 
 static void put_xml_text(struct str *out, const char *text)
@@ -115,7 +99,7 @@ static void put_json_result(struct str *out, const struct reply *reply, const st
     if (result->refusal != FAULT_NONE) {
         str_put_int(out, refusals[result->refusal].code);
         str_puts(out, ",\"number\":");
-        reply_put_json_text(out, result->number, strlen(result->number));
+        quote_json(out, result->number, strlen(result->number));
         str_puts(out, ",\"cost\":\"0\",\"status\":\"");
         str_puts(out, refusals[result->refusal].word);
         str_puts(out, "\",\"messageId\":\"None\"}");

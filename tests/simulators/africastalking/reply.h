@@ -10,7 +10,7 @@
 
 #include "base/str.h"
 #include "book.h"
-#include "faults.h"
+#include "kinds.h"
 
 /* What became of one recipient. */
 struct result {
@@ -43,7 +43,5 @@ void reply_put_xml(struct str *out, const struct reply *reply);
 
 /* "KES 0.8000" */
 void reply_put_money(struct str *out, const char *currency, int64_t value_e4);
-
-void reply_put_json_text(struct str *out, const char *text, size_t len);
 
 #endif

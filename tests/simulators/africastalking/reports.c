@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "pages.h"
+#include "engine/pages.h"
 
 /* Reports become due in steps of this, so that the idle process wakes a hundred times a second. */
 #define STEP_MS 10
@@ -79,10 +79,11 @@ const char *reports_network(int64_t phone)
     return "99999";
 }
 
-static bool next_report(void *context, uint32_t slot, struct str *body)
+static bool next_report(void *context, uint32_t slot, struct post *post)
 {
     struct reports *reports = context;
     struct timer *timer = &reports->in_flight[slot];
+    struct str *body = &post->body;
     const struct entry *entry;
     char id[BOOK_ID_BYTES];
 

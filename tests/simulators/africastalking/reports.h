@@ -17,10 +17,13 @@
 #include "base/arena.h"
 #include "base/err.h"
 #include "book.h"
-#include "faults.h"
-#include "poster.h"
+#include "engine/poster.h"
+#include "engine/wheel.h"
+#include "kinds.h"
 #include "settings.h"
-#include "wheel.h"
+
+/* subject: index of the accepted message */
+#define TIMER_REPORT TIMER_OWN
 
 struct reports {
     const struct settings *settings;

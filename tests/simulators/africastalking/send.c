@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "form.h"
+#include "engine/form.h"
 #include "order.h"
 #include "parts.h"
 #include "reply.h"
@@ -113,7 +113,7 @@ static int64_t parse_phone(const char *text)
 static enum fault outcome_of(struct sim *sim, int64_t phone)
 {
     struct faults *faults = &sim->faults;
-    enum fault outcome = fault_forced(faults, phone);
+    enum fault outcome = (enum fault)fault_forced(faults, phone);
 
     if (outcome != FAULT_COUNT) {
         return outcome;
@@ -121,7 +121,7 @@ static enum fault outcome_of(struct sim *sim, int64_t phone)
     if (book_is_opted_out(&sim->book, phone)) {
         return FAULT_REFUSE_406;
     }
-    outcome = fault_of_number(faults, FAULT_REFUSE_401, FAULT_REFUSE_409, phone);
+    outcome = (enum fault)fault_of_number(faults, FAULT_REFUSE_401, FAULT_REFUSE_409, phone);
     for (enum fault fault = FAULT_REFUSE_500; fault <= FAULT_REFUSE_502; fault++) {
         if (outcome == FAULT_NONE && fault_hits(faults, fault)) {
             outcome = fault;
@@ -130,7 +130,7 @@ static enum fault outcome_of(struct sim *sim, int64_t phone)
     if (outcome != FAULT_NONE) {
         return outcome;
     }
-    return fault_of_number(faults, FAULT_FAILED, FAULT_NO_REPORT, phone);
+    return (enum fault)fault_of_number(faults, FAULT_FAILED, FAULT_NO_REPORT, phone);
 }
 
 static uint64_t hash_text(uint64_t seed, const char *text)

@@ -13,13 +13,13 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "book.h"
-#include "faults.h"
-#include "loop.h"
-#include "poster.h"
+#include "engine/loop.h"
+#include "engine/poster.h"
+#include "engine/server.h"
+#include "engine/wheel.h"
+#include "kinds.h"
 #include "reports.h"
-#include "server.h"
 #include "settings.h"
-#include "wheel.h"
 
 /* Accepted messages per this long; a second is ten of them. */
 #define SIM_BUCKET_MS 100

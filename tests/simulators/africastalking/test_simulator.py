@@ -8,100 +8,37 @@ Each test starts its own simulator on a free port, and a receiver of its callbac
 
 import collections
 import http.client
-import http.server
 import json
-import os
+import pathlib
 import re
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import unittest
 import urllib.parse
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "engine"))
+import harness  # noqa: E402
+from harness import DEADLINE_S  # noqa: E402
+
 SIMULATOR = ""
 SMS_LOAD = ""
-DEADLINE_S = 20
 ID = re.compile(r"^ATXid_[0-9a-f]{32}$")
-Reply = collections.namedtuple("Reply", "status headers body")
 
 
-class Receiver:
-    """Takes callbacks; behaves as `script` says: a status, or "close", in turn, then 200."""
+class Base(harness.Test):
+    @staticmethod
+    def parse(body):
+        return dict(urllib.parse.parse_qsl(body, keep_blank_values=True))
 
-    def __init__(self, port=0):
-        receiver = self
-        self.posts = []
-        self.times = []
-        self.script = []
-        self.changed = threading.Condition()
+    @property
+    def program(self):
+        return SIMULATOR
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                form = dict(urllib.parse.parse_qsl(body, keep_blank_values=True))
-                with receiver.changed:
-                    act = receiver.script.pop(0) if receiver.script else 200
-                    receiver.posts.append((self.path, self.headers["Content-Type"], form, act))
-                    receiver.times.append(time.monotonic())
-                    receiver.changed.notify_all()
-                if act == "close":
-                    self.close_connection = True
-                    self.connection.shutdown(socket.SHUT_RDWR)
-                    return
-                self.send_response(act)
-                self.send_header("Content-Length", "2")
-                self.end_headers()
-                self.wfile.write(b"OK")
-
-            def log_message(self, *args):
-                pass
-
-        class Server(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 128
-
-            def handle_error(self, request, client_address):
-                """A simulator that stops breaks its connections: no news."""
-
-        self.server = Server(("127.0.0.1", port), Handler)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def url(self, path):
-        return "http://127.0.0.1:%d%s" % (self.port, path)
-
-    def forms(self, path="/report"):
-        with self.changed:
-            return [form for at, _, form, _ in self.posts if at == path]
-
-    def wait(self, count, path="/report"):
-        end = time.monotonic() + DEADLINE_S
-        with self.changed:
-            while len([1 for post in self.posts if post[0] == path]) < count:
-                if not self.changed.wait(end - time.monotonic()):
-                    raise AssertionError("%d posts wanted, got %r" % (count, self.posts))
-        return self.forms(path)
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-
-
-class Base(unittest.TestCase):
-    def setUp(self):
-        self.receiver = Receiver()
-        self.addCleanup(self.receiver.close)
-
-    def start(self, **settings):
-        environment = {key: value for key, value in os.environ.items() if key[:4] != "SIM_"}
-        environment.update({
-            "SIM_LISTEN": "127.0.0.1:0",
+    def environment(self):
+        return {
             "SIM_USERNAME": "acme",
             "SIM_API_KEY": "key-1",
             "SIM_SENDERS": "ACME,22000",
@@ -110,57 +47,7 @@ class Base(unittest.TestCase):
             "SIM_OPT_OUT_URL": self.receiver.url("/opt-out"),
             "SIM_REPORT_DELAY": "20-60",
             "SIM_REPORT_RETRY": "50ms",
-        })
-        environment.update(settings)
-        process = subprocess.Popen([SIMULATOR], env=environment, stdout=subprocess.PIPE,
-                                   stderr=subprocess.PIPE, text=True)
-        line = process.stdout.readline()
-        self.assertRegex(line, r"^listening 127\.0\.0\.1:\d+$", process.poll())
-        self.port = int(line.rsplit(":", 1)[1])
-        self.process = process
-        self.addCleanup(self.stop, process)
-        self.connection = self.connect()
-
-    def stop(self, process):
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=DEADLINE_S)
-        self.assertEqual(process.returncode, 0, errors)
-
-    def connect(self, timeout=DEADLINE_S):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
-        self.addCleanup(connection.close)
-        return connection
-
-    def ask(self, method, path, body=None, headers=None, connection=None):
-        connection = connection or self.connection
-        connection.request(method, path, body, headers or {})
-        response = connection.getresponse()
-        return Reply(response.status, response.headers, response.read().decode())
-
-    def control(self, path, value=None, method=None):
-        connection = self.connect()
-        reply = self.ask(method or ("GET" if value is None else "POST"), "/_sim/" + path,
-                         None if value is None else json.dumps(value), connection=connection)
-        connection.close()
-        self.assertEqual(reply.status, 200, reply.body)
-        return json.loads(reply.body)
-
-    def stats(self):
-        return self.control("stats")
-
-    def faults(self, **faults):
-        return self.control("faults", faults)
-
-    def wait_stats(self, wanted):
-        """Stats, once wanted(stats) holds."""
-        end = time.monotonic() + DEADLINE_S
-        while True:
-            stats = self.stats()
-            if wanted(stats):
-                return stats
-            self.assertLess(time.monotonic(), end, stats)
-            time.sleep(0.01)
+        }
 
     def raw(self, fields, headers=None, connection=None, path="/version1/messaging"):
         every = {"apiKey": "key-1", "Accept": "application/json",
@@ -630,7 +517,7 @@ class Reports(Base):
         self.receiver.close()
         self.send(self.numbers(500))
         self.wait_stats(lambda stats: stats["reports"]["broken"] >= 10)
-        self.receiver = Receiver(self.receiver.port)
+        self.receiver = harness.Receiver(self.receiver.port, self.parse)
         self.addCleanup(self.receiver.close)
         self.wait_stats(lambda stats: stats["reports"]["answered"] == 500)
         self.assertEqual(len({form["id"] for form in self.receiver.forms()}), 500)

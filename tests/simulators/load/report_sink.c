@@ -11,7 +11,7 @@
 #include <sys/signalfd.h>
 
 #include "base/str.h"
-#include "server.h"
+#include "engine/server.h"
 
 struct sink {
     struct watch watch; /* first: a watch is its sink */
@@ -38,7 +38,9 @@ int main(int argc, char **argv)
     static struct wheel wheel;
     struct loop loop;
     struct sink sink = { 0 };
-    struct server server = { .loop = &loop, .wheel = &wheel, .handle = take, .context = &sink };
+    struct server server = {
+        .loop = &loop, .wheel = &wheel, .name = "report_sink", .handle = take, .context = &sink
+    };
     struct str address = { 0 };
     struct err err;
     sigset_t signals;

@@ -21,7 +21,7 @@
 #include "base/clock.h"
 #include "base/panic.h"
 #include "base/str.h"
-#include "server.h"
+#include "engine/server.h"
 
 #define READ_BYTES 65536
 #define EVENTS_PER_TURN 256

@@ -1,7 +1,7 @@
 /*
  * form - application/x-www-form-urlencoded, both ways
  */
-#include "form.h"
+#include "engine/form.h"
 
 #include <string.h>
 

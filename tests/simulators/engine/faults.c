@@ -1,79 +1,30 @@
 /*
  * faults - what goes wrong, how often, decided by the seed
  */
-#include "faults.h"
+#include "engine/faults.h"
 
 #include <jansson.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/panic.h"
+
 #define MILLION 1000000
-
-static const char *const fault_names[FAULT_COUNT] = {
-    [FAULT_NONE] = "delivered",
-    [FAULT_UNAUTHORIZED] = "unauthorized",
-    [FAULT_THROTTLED] = "throttled",
-    [FAULT_ERROR_500] = "error_500",
-    [FAULT_UNAVAILABLE_503] = "unavailable_503",
-    [FAULT_CONFLICT_409] = "conflict_409",
-    [FAULT_CLOSE_REUSED] = "close_reused",
-    [FAULT_WITHHOLD] = "withhold",
-    [FAULT_CLOSE_ACCEPTED] = "close_accepted",
-    [FAULT_ERROR_500_ACCEPTED] = "error_500_accepted",
-    [FAULT_PARTIAL] = "partial",
-    [FAULT_TRUNCATED] = "truncated",
-    [FAULT_GARBAGE] = "garbage",
-    [FAULT_REPORT_EARLY] = "report_early",
-    [FAULT_REFUSE_401] = "refuse_401",
-    [FAULT_REFUSE_402] = "refuse_402",
-    [FAULT_REFUSE_403] = "refuse_403",
-    [FAULT_REFUSE_404] = "refuse_404",
-    [FAULT_REFUSE_405] = "refuse_405",
-    [FAULT_REFUSE_406] = "refuse_406",
-    [FAULT_REFUSE_407] = "refuse_407",
-    [FAULT_REFUSE_409] = "refuse_409",
-    [FAULT_REFUSE_500] = "refuse_500",
-    [FAULT_REFUSE_501] = "refuse_501",
-    [FAULT_REFUSE_502] = "refuse_502",
-    [FAULT_FAILED] = "failed",
-    [FAULT_REJECTED] = "rejected",
-    [FAULT_ABSENT] = "absent",
-    [FAULT_EXPIRED] = "expired",
-    [FAULT_NO_REPORT] = "no_report",
-    [FAULT_REPORT_LATE] = "report_late",
-    [FAULT_REPORT_LOST] = "report_lost",
-    [FAULT_REPORT_DOUBLED] = "report_doubled",
-    [FAULT_REPORT_REORDERED] = "report_reordered",
-    [FAULT_REPORT_UNKNOWN] = "report_unknown",
-    [FAULT_REPORT_PROGRESS] = "report_progress",
-};
-
-static const struct {
-    const char *name;
-    int64_t fallback;
-} numbers[NUMBER_COUNT] = {
-    [NUMBER_LATENCY_MIN_MS] = { "latency_min_ms", 0 },
-    [NUMBER_LATENCY_MAX_MS] = { "latency_max_ms", 0 },
-    [NUMBER_WITHHOLD_MS] = { "withhold_ms", 60000 },
-    [NUMBER_RETRY_AFTER_S] = { "retry_after_s", 0 },
-    [NUMBER_REPORT_LATE_MS] = { "report_late_ms", 30000 },
-    [NUMBER_REPORT_COPIES] = { "report_copies", 2 },
-    [NUMBER_ABSENT_MS] = { "absent_ms", 2000 },
-    [NUMBER_EARLY_MS] = { "early_ms", 300 },
-    [NUMBER_RATE_LIMIT_PER_S] = { "rate_limit_per_s", 0 },
-};
 
 /* No timer, and no number of copies, is longer than this. */
 #define NUMBER_MAX 86400000
 
-void faults_init(struct faults *faults, uint64_t seed)
+void faults_init(struct faults *faults, const struct fault_kinds *kinds, uint64_t seed)
 {
-    *faults = (struct faults){ .seed = seed };
-    for (int i = 0; i < FAULT_COUNT; i++) {
+    if (kinds->count > FAULTS_MAX || kinds->number_count > FAULT_NUMBERS_MAX) {
+        panic("%d kinds of faults and %d numbers", kinds->count, kinds->number_count);
+    }
+    *faults = (struct faults){ .kinds = kinds, .seed = seed };
+    for (int i = 0; i < kinds->count; i++) {
         faults->shares[i].count = -1;
     }
-    for (int i = 0; i < NUMBER_COUNT; i++) {
-        faults->numbers[i] = numbers[i].fallback;
+    for (int i = 0; i < kinds->number_count; i++) {
+        faults->numbers[i] = kinds->numbers[i].fallback;
     }
 }
 
@@ -86,13 +37,13 @@ uint64_t fault_mix(uint64_t value)
     return value ^ (value >> 31);
 }
 
-static uint64_t draw(struct faults *faults, enum fault stream)
+static uint64_t draw(struct faults *faults, int stream)
 {
     return fault_mix(faults->seed ^ ((uint64_t)stream << 56) ^ ++faults->drawn[stream]);
 }
 
 /* Takes one of the share's remaining counts. */
-static bool apply(struct faults *faults, enum fault fault)
+static bool apply(struct faults *faults, int fault)
 {
     struct fault_share *share = &faults->shares[fault];
 
@@ -106,89 +57,87 @@ static bool apply(struct faults *faults, enum fault fault)
     return true;
 }
 
-bool fault_hits(struct faults *faults, enum fault fault)
+bool fault_hits(struct faults *faults, int fault)
 {
     uint32_t ppm = faults->shares[fault].ppm;
 
     return ppm > 0 && draw(faults, fault) % MILLION < ppm && apply(faults, fault);
 }
 
-enum fault fault_forced(const struct faults *faults, int64_t phone)
+int fault_forced(const struct faults *faults, int64_t phone)
 {
     for (int i = 0; i < faults->force_count; i++) {
         if (phone % faults->forces[i].modulus == faults->forces[i].suffix) {
             return faults->forces[i].outcome;
         }
     }
-    return FAULT_COUNT;
+    return faults->kinds->count;
 }
 
-enum fault fault_of_number(struct faults *faults, enum fault first, enum fault last, int64_t phone)
+int fault_of_number(struct faults *faults, int first, int last, int64_t phone)
 {
     uint64_t at =
         fault_mix(faults->seed ^ ((uint64_t)first << 56) ^ fault_mix((uint64_t)phone)) % MILLION;
 
-    for (enum fault fault = first; fault <= last; fault++) {
+    for (int fault = first; fault <= last; fault++) {
         uint32_t ppm = faults->shares[fault].ppm;
 
         if (at < ppm) {
-            return apply(faults, fault) ? fault : FAULT_NONE;
+            return apply(faults, fault) ? fault : 0;
         }
         at -= ppm;
     }
-    return FAULT_NONE;
+    return 0;
 }
 
-int64_t fault_between(struct faults *faults, enum fault stream, int64_t min, int64_t max)
+int64_t fault_between(struct faults *faults, int stream, int64_t min, int64_t max)
 {
     return max <= min ? min : min + (int64_t)(draw(faults, stream) % (uint64_t)(max - min + 1));
 }
 
-static int find_fault(const char *name)
+static int find_fault(const struct fault_kinds *kinds, const char *name)
 {
-    for (int i = 0; i < FAULT_COUNT; i++) {
-        if (strcmp(fault_names[i], name) == 0) {
+    for (int i = 0; i < kinds->count; i++) {
+        if (strcmp(kinds->names[i], name) == 0) {
             return i;
         }
     }
     return -1;
 }
 
-static int find_number(const char *name)
+static int find_number(const struct fault_kinds *kinds, const char *name)
 {
-    for (int i = 0; i < NUMBER_COUNT; i++) {
-        if (strcmp(numbers[i].name, name) == 0) {
+    for (int i = 0; i < kinds->number_count; i++) {
+        if (strcmp(kinds->numbers[i].name, name) == 0) {
             return i;
         }
     }
     return -1;
 }
 
-/* An outcome by its name or, for refusals, by its code: "absent", "406". */
-static bool parse_outcome(const char *name, enum fault *out_outcome)
+/* An outcome by its name, with or without the prefix: "absent", "406" for "refuse_406". */
+static bool parse_outcome(const struct fault_kinds *kinds, const char *name, int *out_outcome)
 {
-    char full[32] = "refuse_";
-    int fault;
+    char full[64];
+    int fault = find_fault(kinds, name);
 
-    if (strlen(name) == 3) {
-        memcpy(full + strlen(full), name, 4);
+    if (fault < 0 && kinds->outcome_prefix != NULL) {
+        (void)snprintf(full, sizeof(full), "%s%s", kinds->outcome_prefix, name);
+        fault = find_fault(kinds, full);
     }
-    fault = find_fault(name);
-    if (fault < 0) {
-        fault = find_fault(full);
-    }
-    if (fault != FAULT_NONE && (fault < FAULT_REFUSE_401 || fault > FAULT_NO_REPORT)) {
+    if (fault != 0 && (fault < kinds->first_outcome || fault > kinds->last_outcome)) {
         return false;
     }
-    *out_outcome = (enum fault)fault;
+    *out_outcome = fault;
     return true;
 }
 
 /* One "0406:406" of len bytes. */
-static bool parse_force(const char *text, size_t len, struct fault_force *out_force)
+static bool parse_force(const struct fault_kinds *kinds, const char *text, size_t len,
+                        struct fault_force *out_force)
 {
     const char *colon = memchr(text, ':', len);
-    char name[24];
+    char name[32];
     size_t name_len;
 
     if (colon == NULL || colon == text || colon - text > 12) {
@@ -209,7 +158,7 @@ static bool parse_force(const char *text, size_t len, struct fault_force *out_fo
         out_force->suffix = out_force->suffix * 10 + (*at - '0');
         out_force->modulus *= 10;
     }
-    return parse_outcome(name, &out_force->outcome);
+    return parse_outcome(kinds, name, &out_force->outcome);
 }
 
 bool faults_force(struct faults *faults, const char *text, struct err *err)
@@ -220,7 +169,7 @@ bool faults_force(struct faults *faults, const char *text, struct err *err)
     while (*text != '\0') {
         size_t len = strcspn(text, ",");
 
-        if (count == FAULT_FORCE_MAX || !parse_force(text, len, &forces[count])) {
+        if (count == FAULT_FORCE_MAX || !parse_force(faults->kinds, text, len, &forces[count])) {
             return err_permanent(err, "bad_force", "'%.*s' is not <digits>:<outcome>", (int)len,
                                  text);
         }
@@ -251,13 +200,13 @@ static bool read_share(const json_t *value, struct fault_share *out_share)
 static bool read_member(struct faults *faults, const char *name, const json_t *value,
                         struct err *err)
 {
-    int fault = find_fault(name);
-    int number = find_number(name);
+    int fault = find_fault(faults->kinds, name);
+    int number = find_number(faults->kinds, name);
 
     if (strcmp(name, "force") == 0 && json_is_string(value)) {
         return faults_force(faults, json_string_value(value), err);
     }
-    if (fault > FAULT_NONE && read_share(value, &faults->shares[fault])) {
+    if (fault > 0 && read_share(value, &faults->shares[fault])) {
         return true;
     }
     if (number >= 0 && json_is_integer(value) && json_integer_value(value) >= 0 &&
@@ -295,8 +244,8 @@ bool faults_load(struct faults *faults, const char *json, size_t len, struct err
 void faults_put_applied(const struct faults *faults, struct str *out)
 {
     str_putc(out, '{');
-    for (int i = 1; i < FAULT_COUNT; i++) {
-        str_printf(out, "%s\"%s\":%llu", i == 1 ? "" : ",", fault_names[i],
+    for (int i = 1; i < faults->kinds->count; i++) {
+        str_printf(out, "%s\"%s\":%llu", i == 1 ? "" : ",", faults->kinds->names[i],
                    (unsigned long long)faults->applied[i]);
     }
     str_putc(out, '}');
@@ -305,18 +254,19 @@ void faults_put_applied(const struct faults *faults, struct str *out)
 void faults_put_settings(const struct faults *faults, struct str *out)
 {
     str_putc(out, '{');
-    for (int i = 1; i < FAULT_COUNT; i++) {
+    for (int i = 1; i < faults->kinds->count; i++) {
         const struct fault_share *share = &faults->shares[i];
 
-        str_printf(out, "\"%s\":{\"share\":%u.%06u", fault_names[i], share->ppm / MILLION,
+        str_printf(out, "\"%s\":{\"share\":%u.%06u", faults->kinds->names[i], share->ppm / MILLION,
                    share->ppm % MILLION);
         if (share->count >= 0) {
             str_printf(out, ",\"count\":%lld", (long long)share->count);
         }
         str_puts(out, "},");
     }
-    for (int i = 0; i < NUMBER_COUNT; i++) {
-        str_printf(out, "\"%s\":%lld,", numbers[i].name, (long long)faults->numbers[i]);
+    for (int i = 0; i < faults->kinds->number_count; i++) {
+        str_printf(out, "\"%s\":%lld,", faults->kinds->numbers[i].name,
+                   (long long)faults->numbers[i]);
     }
     str_puts(out, "\"force\":\"");
     for (int i = 0; i < faults->force_count; i++) {
@@ -327,7 +277,7 @@ void faults_put_settings(const struct faults *faults, struct str *out)
             width++;
         }
         str_printf(out, "%s%0*lld:%s", i == 0 ? "" : ",", width, (long long)force->suffix,
-                   fault_names[force->outcome]);
+                   faults->kinds->names[force->outcome]);
     }
     str_puts(out, "\"}");
 }

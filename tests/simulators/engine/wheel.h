@@ -1,7 +1,7 @@
 /*
  * wheel - a million timers at 16 bytes each
  *
- *     wheel_add(&wheel, now_ms + 700, (struct timer){ .kind = TIMER_REPORT, .subject = index });
+ *     wheel_add(&wheel, now_ms + 700, (struct timer){ .kind = TIMER_OWN, .subject = index });
  *     timeout_ms = wheel_wait_ms(&wheel, now_ms);
  *     wheel_run(&wheel, now_ms, fire, context);
  *
@@ -18,7 +18,7 @@
 
 enum timer_kind {
     TIMER_ANSWER = 1, /* subject: slot of the connection whose answer was held back */
-    TIMER_REPORT,     /* subject: index of the accepted message */
+    TIMER_OWN,        /* this and higher ones are the simulator's own */
 };
 
 struct timer {
@@ -60,6 +60,6 @@ void wheel_run(struct wheel *wheel, int64_t now_ms, timer_fn fire, void *context
 int wheel_wait_ms(const struct wheel *wheel, int64_t now_ms);
 
 /* Drops all timers of one kind. */
-void wheel_drop(struct wheel *wheel, enum timer_kind kind);
+void wheel_drop(struct wheel *wheel, int kind);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * server - HTTP/1.1 on keep-alive connections, with misbehaviour
  */
-#include "server.h"
+#include "engine/server.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "pages.h"
+#include "engine/pages.h"
 
 #define CONNECTIONS_MAX 65536
 #define READ_BYTES 65536
@@ -284,7 +284,9 @@ void server_answer(struct conn *conn, const struct answer *answer)
     str_put_int(out, answer->status);
     str_putc(out, ' ');
     str_puts(out, reason_of(answer->status));
-    str_puts(out, "\r\nServer: akka-http/10.2.10\r\n");
+    str_puts(out, "\r\nServer: ");
+    str_puts(out, server->name);
+    str_puts(out, "\r\n");
     if (answer->headers != NULL) {
         str_puts(out, answer->headers);
     }

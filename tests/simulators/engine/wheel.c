@@ -1,10 +1,10 @@
 /*
  * wheel - a million timers at 16 bytes each
  */
-#include "wheel.h"
+#include "engine/wheel.h"
 
 #include "base/panic.h"
-#include "pages.h"
+#include "engine/pages.h"
 
 /* Index 0 means "none", so the first timer is 1. */
 
@@ -128,7 +128,7 @@ int wheel_wait_ms(const struct wheel *wheel, int64_t now_ms)
     return WHEEL_SLOTS;
 }
 
-void wheel_drop(struct wheel *wheel, enum timer_kind kind)
+void wheel_drop(struct wheel *wheel, int kind)
 {
     for (uint32_t slot = 0; slot < WHEEL_SLOTS; slot++) {
         uint32_t index = wheel->head[slot];

@@ -1,7 +1,7 @@
 /*
  * request - an HTTP/1.1 request, cut up in place
  */
-#include "request.h"
+#include "engine/request.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -23,6 +23,8 @@ static bool take_header(struct request *request, const char *name, char *value)
             request->api_key = value;
         } else if (strcasecmp(name, "accept") == 0) {
             request->accept = value;
+        } else if (strcasecmp(name, "authorization") == 0) {
+            request->authorization = value;
         }
         break;
     case 'c':
@@ -74,7 +76,7 @@ static bool parse_line(char *line, struct request *request)
 /* Cuts the head [bytes, end) into lines in place. */
 bool request_parse(char *bytes, size_t head, struct request *out_request)
 {
-    struct request request = { .accept = "", .api_key = "", .type = "" };
+    struct request request = { .accept = "", .api_key = "", .authorization = "", .type = "" };
     char *end = bytes + head;
     bool first = true;
 

@@ -1,7 +1,7 @@
 /*
  * loop - one thread, one epoll
  */
-#include "loop.h"
+#include "engine/loop.h"
 
 #include <errno.h>
 #include <string.h>

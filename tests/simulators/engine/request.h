@@ -21,6 +21,7 @@ struct request {
     char *query;
     const char *accept;
     const char *api_key;
+    const char *authorization;
     const char *type;
     char *body;
     size_t body_len;

@@ -1,7 +1,7 @@
 /*
- * poster - posts forms to one URL over keep-alive connections
+ * poster - posts to the receivers of callbacks over keep-alive connections
  */
-#include "poster.h"
+#include "engine/poster.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "server.h"
+#include "engine/server.h"
 
 #define PAUSE_MS 100
 #define ANSWER_BYTES 8192
@@ -18,8 +18,11 @@
 struct line {
     struct watch watch; /* first: a watch is its line */
     struct poster *poster;
+    struct sockaddr_in address; /* connected to, or to be */
     struct str out;
     size_t sent;
+    size_t head_len;      /* of out; what follows waits for body_from_ms */
+    int64_t body_from_ms; /* 0: at once */
     struct str in;
     int64_t deadline_ms;
     bool busy;
@@ -50,9 +53,11 @@ static void finish(struct line *line, int status)
 
 static void send_out(struct line *line)
 {
-    while (line->sent < line->out.len) {
-        ssize_t count = send(line->watch.fd, line->out.bytes + line->sent,
-                             line->out.len - line->sent, MSG_NOSIGNAL);
+    size_t until = line->body_from_ms > line->poster->loop->now_ms ? line->head_len : line->out.len;
+
+    while (line->sent < until) {
+        ssize_t count =
+            send(line->watch.fd, line->out.bytes + line->sent, until - line->sent, MSG_NOSIGNAL);
 
         if (count < 0) {
             if (errno == EAGAIN) {
@@ -77,7 +82,7 @@ static void connect_line(struct line *line)
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
     line->watch.fd = fd;
-    if (connect(fd, (struct sockaddr *)&poster->address, sizeof(poster->address)) != 0 &&
+    if (connect(fd, (struct sockaddr *)&line->address, sizeof(line->address)) != 0 &&
         errno != EINPROGRESS) {
         finish(line, 0);
         return;
@@ -86,18 +91,34 @@ static void connect_line(struct line *line)
     loop_add(poster->loop, &line->watch, EPOLLOUT);
 }
 
+static bool is_same_address(const struct sockaddr_in *a, const struct sockaddr_in *b)
+{
+    return a->sin_port == b->sin_port && a->sin_addr.s_addr == b->sin_addr.s_addr;
+}
+
 static void start(struct line *line)
 {
     struct poster *poster = line->poster;
+    const struct post *post = &poster->post;
 
     line->busy = true;
     line->deadline_ms = poster->loop->now_ms + poster->timeout_ms;
     line->sent = 0;
     str_reset(&line->out);
-    str_puts(&line->out, poster->head);
-    str_put_int(&line->out, (int64_t)poster->body.len);
+    if (post->head.len > 0) {
+        str_append(&line->out, post->head.bytes, post->head.len);
+    } else {
+        str_puts(&line->out, poster->head);
+    }
+    str_put_int(&line->out, (int64_t)post->body.len);
     str_puts(&line->out, "\r\n\r\n");
-    str_append(&line->out, poster->body.bytes, poster->body.len);
+    line->head_len = line->out.len;
+    line->body_from_ms = post->body_delay_ms > 0 ? poster->loop->now_ms + post->body_delay_ms : 0;
+    str_append(&line->out, post->body.bytes, post->body.len);
+    if (line->watch.fd >= 0 && !is_same_address(&line->address, &post->address)) {
+        loop_close(&line->watch);
+    }
+    line->address = post->address;
     if (line->watch.fd < 0) {
         connect_line(line);
     } else {
@@ -193,32 +214,52 @@ static void line_ready(struct watch *watch, uint32_t events)
     }
 }
 
-bool poster_open(struct poster *poster, const char *url, uint32_t connections, struct arena *arena,
-                 struct err *err)
+bool poster_split(const char *url, char *out_host, size_t host_size, const char **out_path)
 {
-    static const char scheme[] = "http://";
-    const char *host = url + sizeof(scheme) - 1;
-    const char *path;
-    char *address;
+    size_t scheme = strncmp(url, "https://", 8) == 0 ? 8 : 7;
+    const char *host = url + scheme;
+    size_t len;
 
-    if (*url == '\0') {
-        return true;
+    if (scheme == 7 && strncmp(url, "http://", 7) != 0) {
+        return false;
     }
-    if (strncmp(url, scheme, sizeof(scheme) - 1) != 0) {
-        return err_permanent(err, "bad_url", "'%.100s' does not begin with http://", url);
+    len = strcspn(host, "/");
+    if (len == 0 || len >= host_size) {
+        return false;
     }
-    path = strchr(host, '/');
-    address = path == NULL ? arena_strdup(arena, host)
-                           : arena_strndup(arena, host, (size_t)(path - host));
+    memcpy(out_host, host, len);
+    out_host[len] = '\0';
+    *out_path = host[len] == '\0' ? "/" : host + len;
+    return true;
+}
+
+static bool read_url(struct poster *poster, const char *url, struct arena *arena, struct err *err)
+{
+    char host[256];
+    const char *path;
+    const char *address = host;
+
+    if (strncmp(url, "http:", 5) != 0 || !poster_split(url, host, sizeof(host), &path)) {
+        return err_permanent(err, "bad_url", "'%.100s' does not begin with http://<host>", url);
+    }
     poster->head = arena_printf(arena,
                                 "POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: akka-http/10.2.10\r\n"
                                 "Content-Type: application/x-www-form-urlencoded\r\n"
                                 "Content-Length: ",
-                                path == NULL ? "/" : path, address);
-    if (strchr(address, ':') == NULL) {
-        address = arena_printf(arena, "%s:80", address);
+                                path, host);
+    if (strchr(host, ':') == NULL) {
+        address = arena_printf(arena, "%s:80", host);
     }
-    if (!server_resolve(address, &poster->address, err)) {
+    return server_resolve(address, &poster->address, err);
+}
+
+bool poster_open(struct poster *poster, const char *url, uint32_t connections, struct arena *arena,
+                 struct err *err)
+{
+    if (url != NULL && *url == '\0') {
+        return true;
+    }
+    if (url != NULL && !read_url(poster, url, arena, err)) {
         return false;
     }
     poster->lines = arena_array(arena, connections, sizeof(struct line));
@@ -236,8 +277,11 @@ void poster_pump(struct poster *poster)
     while (poster->idle_count > 0 && poster->loop->now_ms >= poster->paused_until_ms) {
         uint32_t slot = poster->idle[poster->idle_count - 1];
 
-        str_reset(&poster->body);
-        if (!poster->next(poster->context, slot, &poster->body)) {
+        str_reset(&poster->post.body);
+        str_reset(&poster->post.head);
+        poster->post.address = poster->address;
+        poster->post.body_delay_ms = 0;
+        if (!poster->next(poster->context, slot, &poster->post)) {
             return;
         }
         poster->idle_count--;
@@ -252,6 +296,8 @@ void poster_tick(struct poster *poster)
 
         if (line->busy && poster->loop->now_ms >= line->deadline_ms) {
             finish(line, 0);
+        } else if (line->busy && !line->connecting && line->sent == line->head_len) {
+            send_out(line); /* a delayed body */
         }
     }
 }

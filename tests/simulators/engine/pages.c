@@ -1,7 +1,7 @@
 /*
  * pages - big zeroed memory straight from the kernel
  */
-#include "pages.h"
+#include "engine/pages.h"
 
 #include <errno.h>
 #include <string.h>

@@ -22,9 +22,9 @@
 
 #include "base/err.h"
 #include "base/str.h"
-#include "loop.h"
-#include "request.h"
-#include "wheel.h"
+#include "engine/loop.h"
+#include "engine/request.h"
+#include "engine/wheel.h"
 
 struct conn;
 
@@ -44,6 +44,7 @@ struct server {
     struct watch watch;
     struct loop *loop;
     struct wheel *wheel;
+    const char *name; /* of the Server header */
     request_fn handle;
     void *context;
     struct conn *conns;

@@ -2,9 +2,7 @@
  * daraja_conf - the settings of M-Pesa, and what makes them wrong
  */
 #include <string.h>
-#include <strings.h>
 
-#include "base/str.h"
 #include "provider/daraja.h"
 
 #define SHORTCODE_DIGITS_MIN 5

@@ -30,12 +30,17 @@ const char *daraja_text(const struct loose *node, const char *key)
     return text != NULL ? text : "";
 }
 
-bool daraja_is_id(const char *text)
+bool daraja_is_visible(const char *text, size_t max)
 {
     size_t len = 0;
 
     while (text[len] > ' ' && text[len] <= '~') {
         len++;
     }
-    return text[len] == '\0' && len >= 1 && len <= DARAJA_ID_BYTES_MAX;
+    return text[len] == '\0' && len >= 1 && len <= max;
+}
+
+bool daraja_is_id(const char *text)
+{
+    return daraja_is_visible(text, DARAJA_ID_BYTES_MAX);
 }

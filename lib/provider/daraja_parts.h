@@ -26,7 +26,8 @@ bool daraja_body_read(const char *body, size_t len, const struct loose **out_roo
 /* The member's text, or "" when there is none. */
 const char *daraja_text(const struct loose *node, const char *key);
 
-/* Visible ASCII without spaces, 1 to DARAJA_ID_BYTES_MAX bytes. */
+/* Visible ASCII without spaces, 1 to max bytes; an id at most DARAJA_ID_BYTES_MAX. */
+bool daraja_is_visible(const char *text, size_t max);
 bool daraja_is_id(const char *text);
 
 #endif

@@ -115,17 +115,6 @@ void daraja_query_read(const struct http_reply *reply, const char *checkout_requ
     judge(&envelope, out);
 }
 
-/* It goes into a header line. */
-static bool is_token(const char *text)
-{
-    size_t len = 0;
-
-    while (text[len] > ' ' && text[len] <= '~') {
-        len++;
-    }
-    return text[len] == '\0' && len >= 1 && len <= TOKEN_BYTES_MAX;
-}
-
 bool daraja_token_read(const struct http_reply *reply, const char **out_token,
                        int64_t *out_expires_in_ms, struct arena *arena, struct err *err)
 {
@@ -148,7 +137,8 @@ bool daraja_token_read(const struct http_reply *reply, const char **out_token,
                              envelope.status);
     }
     const char *token = daraja_text(envelope.root, "access_token");
-    if (!is_token(token)) {
+    /* It goes into a header line. */
+    if (!daraja_is_visible(token, TOKEN_BYTES_MAX)) {
         return err_temporary(err, "mpesa_no_token", "M-Pesa's answer has no readable token");
     }
     if (!str_parse_int(daraja_text(envelope.root, "expires_in"), 1, EXPIRES_IN_S_MAX, &expires_s)) {

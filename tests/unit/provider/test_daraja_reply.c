@@ -378,6 +378,9 @@ static void a_query_without_an_answer_is_undecided(void **state)
     reply = answer(200, RESULT("\"0\""));
     daraja_query_read(&reply, "", &got, *state);
     assert_int_equal(got.class, DARAJA_QUERY_UNDECIDED);
+    reply = answer(200, "{\"ResponseCode\":\"0\",\"ResultCode\":\"0\"}");
+    daraja_query_read(&reply, "", &got, *state);
+    assert_int_equal(got.class, DARAJA_QUERY_UNDECIDED);
 }
 
 /* Only these may ever end a payment as failed; whoever adds one changes this list too. */

@@ -9,10 +9,9 @@
 #include "base/str.h"
 #include "json/shape.h"
 #include "provider/africastalking.h"
+#include "provider/detail.h"
 
 #define REPLY_RECIPIENTS_MAX (2 * AT_RECIPIENTS_MAX)
-#define MASKED_RUN 7 /* digits in a row that may be a phone number */
-#define MASK_KEEPS 3
 #define HASH_FACTOR 0x9E3779B97F4A7C15u /* 2^64 divided by the golden ratio */
 
 /* The provider's side of the conversation. */
@@ -122,30 +121,6 @@ static void set_verdict(struct at_verdict *whole, enum at_request_state state, c
     whole->why = why;
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* Copies printable ASCII, at most what fits; long runs of digits keep their last three. */
-static void set_detail(struct at_verdict *whole, const char *text)
-{
-    size_t len = 0;
-    size_t run = 0;
-
-    for (; *text != '\0' && len + 1 < sizeof(whole->detail); text++) {
-        char c = *text >= ' ' && *text <= '~' ? *text : '?';
-        whole->detail[len++] = c;
-        run = is_digit(c) ? run + 1 : 0;
-        if (run == MASKED_RUN) {
-            memset(&whole->detail[len - run], '*', run - MASK_KEEPS);
-        } else if (run > MASKED_RUN) {
-            whole->detail[len - 1 - MASK_KEEPS] = '*';
-        }
-    }
-    whole->detail[len] = '\0';
-}
-
 /*
  * The server behind the API answers 503 by itself when a request takes too long, while the request
  * may go on; it says so, and gives no Retry-After. One with Retry-After is a refusal to start.
@@ -163,7 +138,7 @@ static void judge_http(const struct http_reply *reply, struct at_verdict *whole)
     if (reply->sent == HTTP_NOT_SENT || reply->sent == HTTP_UNKNOWN) {
         set_verdict(whole, reply->sent == HTTP_NOT_SENT ? AT_REQUEST_NOT_SENT : AT_REQUEST_UNKNOWN,
                     reply->err.what);
-        set_detail(whole, reply->err.detail);
+        detail_set(whole->detail, sizeof(whole->detail), reply->err.detail);
         return;
     }
     whole->status = reply->status;
@@ -178,7 +153,7 @@ static void judge_http(const struct http_reply *reply, struct at_verdict *whole)
         set_verdict(whole, row->state, row->why);
     }
     if (whole->state != AT_REQUEST_OK) {
-        set_detail(whole, reply->body);
+        detail_set(whole->detail, sizeof(whole->detail), reply->body);
     }
 }
 
@@ -311,7 +286,7 @@ static enum at_class judge_empty(const struct data *data, struct at_verdict *who
     const char *message = data->message != NULL ? data->message : "";
     const struct at_code *known = find_word(message);
 
-    set_detail(whole, message);
+    detail_set(whole->detail, sizeof(whole->detail), message);
     /* "Sent to 3/3 …" and silence contradict the empty list. */
     if (message[0] == '\0' ||
         (strncmp(message, "Sent to ", 8) == 0 && strncmp(message, "Sent to 0/", 10) != 0)) {
@@ -374,7 +349,7 @@ void at_read(const struct http_reply *reply, const int64_t *msisdns, size_t n,
     if (!shape_read(&reply_shape, reply->body, reply->body_len, &read, arena, &err) &&
         !shape_read(&lean_reply_shape, reply->body, reply->body_len, &read, arena, &err)) {
         set_verdict(out_whole, AT_REQUEST_UNKNOWN, "unreadable_reply");
-        set_detail(out_whole, err.detail);
+        detail_set(out_whole->detail, sizeof(out_whole->detail), err.detail);
         fill_all(out_outcomes, n, AT_DOUBT, out_whole->why);
         return;
     }

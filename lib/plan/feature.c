@@ -7,7 +7,7 @@
 #include "plan/plan.h"
 
 /* The words of plans.features. */
-static const char *const words[PLAN_FEATURE_COUNT] = {
+static const char *const feature_words[PLAN_FEATURE_COUNT] = {
     [PLAN_BASIC_SENDING] = "basic_sending",
     [PLAN_DELIVERY_REPORTS] = "delivery_reports",
     [PLAN_ANALYTICS] = "analytics",
@@ -22,7 +22,7 @@ const char *plan_feature_word(enum plan_feature feature)
     if ((unsigned)feature >= PLAN_FEATURE_COUNT) {
         panic("plan feature %d", (int)feature);
     }
-    return words[feature];
+    return feature_words[feature];
 }
 
 /* PLAN_FEATURE_COUNT when there is none. */
@@ -31,7 +31,7 @@ static unsigned find(const char *word, size_t len)
     unsigned i = 0;
 
     while (i < PLAN_FEATURE_COUNT &&
-           (strlen(words[i]) != len || memcmp(words[i], word, len) != 0)) {
+           (strlen(feature_words[i]) != len || memcmp(feature_words[i], word, len) != 0)) {
         i++;
     }
     return i;
@@ -57,17 +57,17 @@ static const char *read_words(const char *text, unsigned *out_features)
     return bad;
 }
 
-unsigned plan_features_known(const char *text)
+unsigned plan_features_known(const char *words)
 {
     unsigned features;
 
-    (void)read_words(text, &features);
+    (void)read_words(words, &features);
     return features;
 }
 
-bool plan_features_parse(const char *text, unsigned *out_features, const char **out_bad)
+bool plan_features_parse(const char *words, unsigned *out_features, const char **out_bad)
 {
-    *out_bad = read_words(text, out_features);
+    *out_bad = read_words(words, out_features);
     return *out_bad == NULL;
 }
 
@@ -78,7 +78,7 @@ void plan_features_write(unsigned features, const char *quote, const char *separ
 
     for (unsigned i = 0; i < PLAN_FEATURE_COUNT; i++) {
         if ((features & PLAN_BIT(i)) != 0) {
-            str_printf(out, "%s%s%s%s", before, quote, words[i], quote);
+            str_printf(out, "%s%s%s%s", before, quote, feature_words[i], quote);
             before = separator;
         }
     }

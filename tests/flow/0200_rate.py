@@ -21,8 +21,10 @@ def run(chain, rate, workers, disturb=None):
     tenths = stats["accepted_per_100ms"]
     busiest = max(sum(tenths[at:at + 10]) for at in range(len(tenths)))
     check(busiest <= rate * 1.1, "%d in one second: %r" % (busiest, tenths))
+    # It is used, too: in some second nearly all of it, and on the whole as the machine lets us.
     took_s = (stats["last_accept_ms"] - stats["first_accept_ms"]) / 1000
-    check(count / took_s > 0.6 * rate, "only %.1f a second" % (count / took_s))
+    check(busiest > 0.7 * rate, "%d in the busiest second: %r" % (busiest, tenths))
+    check(count / took_s > 0.3 * rate, "only %.1f a second" % (count / took_s))
     expect(stats["rate_limited"], 0, "refused for being too fast")
     campaign.wait_for("completed")
 

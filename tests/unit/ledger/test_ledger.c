@@ -87,7 +87,7 @@ static void a_grant_counts_once_by_its_reference(void **state)
     assert_fails(ledger_grant(db, 1, -1, "TKN-4", 0, NOW, NULL, &err), ERR_PERMANENT,
                  "tokens_not_positive");
     assert_fails(ledger_grant(db, 99, 1, "TKN-4", 0, NOW, NULL, &err), ERR_PERMANENT,
-                 "pg_foreign_key_violation");
+                 "account_unknown");
 }
 
 static void an_account_without_tokens_has_a_balance_of_zero(void **state)
@@ -283,6 +283,12 @@ static void the_entries_are_append_only(void **state)
     }
 }
 
+#define ZEROS "decode(repeat('00', 32), 'hex')"
+#define INSERT_ENTRY(values)                                                                       \
+    "INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference, position,"    \
+    "                            previous, hash)"                                                  \
+    " VALUES (1, " values ", " ZEROS ", " ZEROS ")"
+
 static void the_balance_refuses_to_be_wrong(void **state)
 {
     static const struct {
@@ -296,15 +302,12 @@ static void the_balance_refuses_to_be_wrong(void **state)
         { "UPDATE token_balances SET spent = 1", "token_balances_add_up" },
         { "UPDATE token_lots SET available = 101", "token_lots_available_bounds" },
         { "UPDATE token_lots SET available = -1", "token_lots_available_bounds" },
-        { "INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference)"
-          " VALUES (1, 'grant', 'available', 'available', 1, 'x')",
-          "ledger_entries_purses" },
-        { "INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference)"
-          " VALUES (1, 'grant', 'source', 'available', 0, 'x')",
+        { INSERT_ENTRY("'grant', 'available', 'available', 1, 'x', 2"), "ledger_entries_purses" },
+        { INSERT_ENTRY("'grant', 'source', 'available', 0, 'x', 2"),
           "ledger_entries_amount_positive" },
-        { "INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference)"
-          " VALUES (1, 'grant', 'source', 'available', 1, 'a')",
-          "ledger_entries_once" },
+        { INSERT_ENTRY("'grant', 'source', 'available', 1, 'a', 2"), "ledger_entries_once" },
+        { INSERT_ENTRY("'grant', 'source', 'available', 1, 'x', 1"), "ledger_entries_chain" },
+        { INSERT_ENTRY("'grant', 'source', 'available', 1, 'x', 0"), "ledger_entries_hashes" },
     };
     struct db *db = *state;
     struct err err;

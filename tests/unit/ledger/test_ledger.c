@@ -283,6 +283,73 @@ static void the_entries_are_append_only(void **state)
     }
 }
 
+/* What programs did before there was a chain, and do until they are restarted after an upgrade. */
+static void programs_of_before_the_chain_stay_in_it(void **state)
+{
+    static const char *const before[] = {
+        "WITH entry AS ("
+        "    INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference)"
+        "    VALUES (1, 'grant', 'source', 'available', 100, 'old')"
+        "    ON CONFLICT ON CONSTRAINT ledger_entries_once DO NOTHING"
+        "    RETURNING amount),"
+        " lot AS ("
+        "    INSERT INTO token_lots (id, account_id, granted, available, reference, expires_at)"
+        "    SELECT 77, 1, amount, amount, 'old', now() FROM entry)"
+        " INSERT INTO token_balances AS b (account_id, granted, available)"
+        " SELECT 1, amount, amount FROM entry"
+        " ON CONFLICT ON CONSTRAINT token_balances_pkey DO UPDATE"
+        "    SET granted = b.granted + excluded.granted,"
+        "        available = b.available + excluded.available",
+        "WITH entry AS ("
+        "    INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference,"
+        "                                hold_id)"
+        "    VALUES (1, 'capture', 'reserved', 'spent', 3, 'old', 7)"
+        "    ON CONFLICT ON CONSTRAINT ledger_entries_once DO NOTHING"
+        "    RETURNING amount),"
+        " hold AS ("
+        "    UPDATE token_holds SET captured = captured + e.n FROM entry e(n) WHERE id = 7)"
+        " UPDATE token_balances SET reserved = reserved - e.n, spent = spent + e.n"
+        "   FROM entry e(n)"
+        "  WHERE account_id = 1",
+        "WITH due AS ("
+        "    SELECT l.id, l.account_id, l.available"
+        "      FROM token_lots l JOIN token_balances b ON b.account_id = l.account_id"
+        "     WHERE l.available > 0 AND l.expires_at <= now()"
+        "     ORDER BY l.expires_at, l.id LIMIT 9 FOR UPDATE OF b, l SKIP LOCKED),"
+        " lots AS ("
+        "    UPDATE token_lots SET available = 0 FROM due WHERE token_lots.id = due.id"
+        "    RETURNING due.account_id, due.available, token_lots.id),"
+        " entries AS ("
+        "    INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference)"
+        "    SELECT account_id, 'expire', 'available', 'expired', available,"
+        "           id::text || ' ' || pg_current_xact_id()::text"
+        "      FROM lots"
+        "    RETURNING account_id, amount),"
+        " sums AS (SELECT account_id, sum(amount)::bigint AS n FROM entries GROUP BY account_id),"
+        " booked AS ("
+        "    UPDATE token_balances b SET available = available - n, expired = expired + n"
+        "      FROM sums WHERE b.account_id = sums.account_id)"
+        " SELECT count(*) FROM lots",
+    };
+    struct db *db = *state;
+
+    script(db, before[0]); /* the account has no balance yet */
+    assert_null(text_of(db, invariants_sql));
+    hold(db, 1, 7, 10);
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+        char reference[20];
+
+        script(db, before[i]);
+        script(db, before[i]); /* nothing more */
+        snprintf(reference, sizeof reference, "new %zu", i);
+        grant(db, 1, 20, reference, i == 1 ? NOW - 1 : 0);
+        assert_null(text_of(db, invariants_sql));
+    }
+    assert_balance(db, 1, 40, 7, 3);
+    assert_int_equal(balance(db, 1).expired, 110);
+    assert_int_equal(number_of(db, "SELECT head_position FROM token_balances"), 8);
+}
+
 #define ZEROS "decode(repeat('00', 32), 'hex')"
 #define INSERT_ENTRY(values)                                                                       \
     "INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference, position,"    \
@@ -535,6 +602,7 @@ int main(void)
         MIGRATED(what_is_left_of_a_lot_expires_and_again_if_more_comes_back),
         MIGRATED(lots_expire_a_few_at_a_time),
         MIGRATED(the_entries_are_append_only),
+        MIGRATED(programs_of_before_the_chain_stay_in_it),
         MIGRATED(the_balance_refuses_to_be_wrong),
         MIGRATED(many_holders_at_once_do_not_overdraw),
         MIGRATED(the_same_hold_from_many_is_one),

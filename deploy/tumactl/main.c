@@ -14,7 +14,7 @@
 #define MEMORY_BYTES ((size_t)1 << 30)
 
 static const struct command *const commands[] = {
-    &migrate_command,
+    &migrate_command, /* one a line */
     &topology_command,
     &account_create_command,
     &account_list_command,

@@ -72,7 +72,8 @@
     " lots AS ("                                                                                   \
     "    UPDATE token_lots SET available = available + give FROM drawn WHERE id = lot_id)"
 
-/* Locks an account's balance until the commit. *out_found is false when it has none. */
+/* Locks an account's balance until the commit. Without one nothing is locked: *out_found is false.
+ */
 bool ledger_lock(struct db *db, int64_t account, bool *out_found, struct err *err);
 
 /* The same, for tokens that come: makes the balance unless there is one; or account_unknown. */

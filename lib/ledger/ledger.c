@@ -203,8 +203,14 @@ bool ledger_hold(struct db *db, int64_t account, int64_t hold, int64_t tokens, i
     int64_t available;
     bool found;
 
-    if (!ledger_lock(db, account, &found, err) ||
-        !db_query(db, &look_before_hold,
+    if (!ledger_lock(db, account, &found, err)) {
+        return false;
+    }
+    if (!found) { /* nothing is locked: whatever comes in this moment comes too late */
+        *out_held = (struct ledger_held){ .missing = tokens };
+        return true;
+    }
+    if (!db_query(db, &look_before_hold,
                   (struct db_value[]){ db_int8(account), db_int8(hold), db_time(now_ms) }, &before,
                   err)) {
         return false;
@@ -296,8 +302,8 @@ static bool lock_hold(struct db *db, int64_t account, int64_t hold, struct err *
         return false;
     }
     found = db_rows(locked) > 0 && db_get_bool(locked, 0, 0);
-    /* Not seen may be made while we waited for the lock. */
-    if (!found && !find_hold(db, account, hold, &rest, &found, err)) {
+    /* Not seen may be made while we waited for the lock, if there was one to wait for. */
+    if (!found && db_rows(locked) > 0 && !find_hold(db, account, hold, &rest, &found, err)) {
         return false;
     }
     return found ||
@@ -362,7 +368,7 @@ bool ledger_close(struct db *db, int64_t account, int64_t hold, const char *refe
     bool found;
 
     if (!ledger_lock(db, account, &found, err) ||
-        !find_hold(db, account, hold, &rest, &found, err)) {
+        (found && !find_hold(db, account, hold, &rest, &found, err))) {
         return false;
     }
     /* Without a hold nothing was ever reserved. */

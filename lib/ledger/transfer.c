@@ -44,14 +44,11 @@ static bool check_accounts(struct db *db, const struct ledger_transfer *transfer
         return false;
     }
     for (int i = 0; i < 2; i++) {
-        const char *whose = i == 0 ? "giving" : "receiving";
         const char *status = db_get_text(found, 0, i);
 
-        if (!status) {
-            return err_permanent(err, "account_unknown", "there is no %s account", whose);
-        }
         if (strcmp(status, "active") != 0) {
-            return err_permanent(err, "account_inactive", "the %s account is %s", whose, status);
+            return err_permanent(err, "account_inactive", "the %s account is %s",
+                                 i == 0 ? "giving" : "receiving", status);
         }
     }
     return true;
@@ -190,14 +187,13 @@ static bool move(struct db *db, const struct ledger_transfer *transfer, int64_t 
     return db_run(db, &take, values, NULL, err);
 }
 
-/* In the order of the ids; only who receives may be without a balance so far. */
+/* In the order of the ids. What has no balance so far cannot be locked: it gets one. */
 static bool lock_both(struct db *db, const struct ledger_transfer *transfer, struct err *err)
 {
-    bool found;
+    bool is_up = transfer->from < transfer->to;
 
-    return (transfer->from > transfer->to || ledger_lock(db, transfer->from, &found, err)) &&
-           ledger_lock_or_open(db, transfer->to, err) &&
-           (transfer->from < transfer->to || ledger_lock(db, transfer->from, &found, err));
+    return ledger_lock_or_open(db, is_up ? transfer->from : transfer->to, err) &&
+           ledger_lock_or_open(db, is_up ? transfer->to : transfer->from, err);
 }
 
 bool ledger_transfer(struct db *db, const struct ledger_transfer *transfer, int64_t now_ms,

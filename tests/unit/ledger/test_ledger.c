@@ -506,6 +506,51 @@ static void the_same_hold_from_many_is_one(void **state)
     assert_balance(*state, 1, 800, 200, 0);
 }
 
+static void *give_without_a_balance(void *context)
+{
+    struct ledger_transfer transfer = { 1, 2, 5, "TRF-1", NULL, NULL, 0, 0 };
+    struct worker *worker = context;
+    struct db *db = worker_db();
+    struct err err;
+
+    end(db, worker, db_begin(db, &err) && ledger_transfer(db, &transfer, NOW, NULL, &err), &err);
+    db_close(db);
+    return NULL;
+}
+
+/* Or tokens could come between the look for its lock and the look at its tokens. */
+static void who_gives_is_locked_even_without_a_balance(void **state)
+{
+    static const struct db_statement waiting = {
+        "test_waiting", "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'", 0
+    };
+    struct worker worker = { 0 };
+    struct db *locker = migrated_db();
+    struct db *db = *state;
+    int64_t count = 0;
+    struct err err;
+
+    grant(db, 2, 9, "a", 0);
+    assert_ok(db_begin(locker, &err));
+    script(locker, "SELECT FROM token_balances WHERE account_id = 2 FOR UPDATE");
+    assert_int_equal(pthread_create(&worker.thread, NULL, give_without_a_balance, &worker), 0);
+    while (count == 0) {
+        AUTO_DB_RESULT struct db_result *found = NULL;
+
+        assert_ok(db_query(db, &waiting, NULL, &found, &err));
+        count = db_get_int(found, 0, 0);
+    }
+    script(db, "SET lock_timeout = '100ms'");
+    assert_fails(ledger_grant(db, 1, 100, "b", 0, NOW, NULL, &err), ERR_TEMPORARY,
+                 "pg_lock_not_available");
+    db_rollback(locker);
+    assert_int_equal(pthread_join(worker.thread, NULL), 0);
+    assert_int_equal(worker.others, 1);
+    assert_non_null(strstr(worker.detail, "tokens_missing"));
+    assert_true(grant(db, 1, 100, "b", 0));
+    db_close(locker);
+}
+
 #define GRANTS 20
 #define CAMPAIGNS 40
 #define BATCHES 12
@@ -606,6 +651,7 @@ int main(void)
         MIGRATED(the_balance_refuses_to_be_wrong),
         MIGRATED(many_holders_at_once_do_not_overdraw),
         MIGRATED(the_same_hold_from_many_is_one),
+        MIGRATED(who_gives_is_locked_even_without_a_balance),
         MIGRATED(campaigns_of_one_account_do_not_get_into_each_others_way),
     };
 

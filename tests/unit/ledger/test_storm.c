@@ -18,7 +18,9 @@
 
 #define NOW INT64_C(1795000000000)
 #define HOUR_MS INT64_C(3600000)
-#define ACCOUNTS 3
+#define ACCOUNTS 3 /* that are in use at a time */
+#define ACCOUNTS_ALL 600
+#define ACCOUNT_LIFE 30 /* numbers after which others, without a balance so far, come into use */
 #define WORKERS 6
 #define NUMBERS 40     /* references of a kind that are in use at a time */
 #define NUMBER_LIFE 16 /* moves after which the next number comes into use */
@@ -57,14 +59,19 @@ static int64_t chance(struct worker *worker, int64_t below)
 }
 
 /* What the numbers stand for; the SQL at the end says the same. */
+static int64_t first_account_of(int64_t n)
+{
+    return 1 + n / ACCOUNT_LIFE % (ACCOUNTS_ALL / ACCOUNTS) * ACCOUNTS;
+}
+
 static int64_t account_of(int64_t n)
 {
-    return 1 + n % ACCOUNTS;
+    return first_account_of(n) + n % ACCOUNTS;
 }
 
 static int64_t other_account_of(int64_t n)
 {
-    return 1 + (n + 1 + n / ACCOUNTS % (ACCOUNTS - 1)) % ACCOUNTS;
+    return first_account_of(n) + (n + 1 + n / ACCOUNTS % (ACCOUNTS - 1)) % ACCOUNTS;
 }
 
 static int64_t granted_of(int64_t n)
@@ -184,13 +191,14 @@ static bool do_expire(struct worker *worker, bool *out_new, struct err *err)
     return ok;
 }
 
-/* One account is suspended and served again, now and then. */
+/* Accounts are suspended and served again, now and then. */
 static bool do_status(struct worker *worker, int64_t n, struct err *err)
 {
-    return db_script(worker->db,
-                     n % 4 ? "UPDATE accounts SET status = 'active' WHERE id = 3"
-                           : "UPDATE accounts SET status = 'suspended' WHERE id = 3",
-                     err);
+    char sql[100];
+
+    snprintf(sql, sizeof sql, "UPDATE accounts SET status = '%s' WHERE id = %lld",
+             chance(worker, 4) ? "active" : "suspended", (long long)account_of(n));
+    return db_script(worker->db, sql, err);
 }
 
 static bool do_move(struct worker *worker, enum move move, bool *out_new, struct err *err)
@@ -376,15 +384,15 @@ static void await_backends(struct db *db)
 /* What is booked under a number that stands for something else. */
 static const char wrong_numbers[] =
     "SELECT string_agg(kind || ' ' || reference || ' ' || amount, ', ') FROM ("
-    "  SELECT *, CASE WHEN kind IN ('grant', 'transfer', 'adjust')"
-    "                 THEN substr(reference, 3)::bigint END AS n"
-    "    FROM ledger_entries) e"
-    " WHERE kind = 'grant' AND (amount <> 50 + n % 200 OR account_id <> 1 + n % 3)"
+    "  SELECT e.*, n, 1 + n / 30 % 200 * 3 AS base"
+    "    FROM ledger_entries e, LATERAL (SELECT CASE WHEN kind IN ('grant', 'transfer', 'adjust')"
+    "                                    THEN substr(reference, 3)::bigint END AS n) number) e"
+    " WHERE kind = 'grant' AND (amount <> 50 + n % 200 OR account_id <> base + n % 3)"
     "    OR kind = 'transfer' AND (amount <> 1 + n % 90"
-    "       OR CASE debit WHEN 'available' THEN account_id ELSE peer_id END <> 1 + n % 3"
+    "       OR CASE debit WHEN 'available' THEN account_id ELSE peer_id END <> base + n % 3"
     "       OR CASE debit WHEN 'available' THEN peer_id ELSE account_id END"
-    "          <> 1 + (n + 1 + n / 3 % 2) % 3)"
-    "    OR kind = 'adjust' AND (account_id <> 1 + n % 3"
+    "          <> base + (n + 1 + n / 3 % 2) % 3)"
+    "    OR kind = 'adjust' AND (account_id <> base + n % 3"
     "       OR CASE credit WHEN 'available' THEN amount ELSE -amount END"
     "          <> CASE n % 2 WHEN 1 THEN 1 + n % 50 ELSE -1 - n % 60 END)";
 
@@ -429,7 +437,8 @@ static void whatever_is_killed_it_adds_up(void **state)
 
     seen = mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(seen != MAP_FAILED);
-    script(db, "INSERT INTO accounts (id, slug, name, email) VALUES (3, 'third', 'T', 't@x')");
+    script(db, "INSERT INTO accounts (id, slug, name, email)"
+               " SELECT i, 'account' || i, 'A', i || '@x' FROM generate_series(3, 600) i");
     db_close(db);
     for (int i = 0; i < WORKERS; i++) {
         workers[i] = start_worker(next_seed++);

@@ -91,9 +91,9 @@ class Migrate(unittest.TestCase):
     def test_a_newer_database_is_refused(self):
         self.migrate()
         (self.folder / ("%04d_reports.sql" % 4)).rename(self.folder / "kept")
-        (self.folder / "0005_partitions.sql").unlink()
-        for extra in self.folder.glob("000[6-9]_*.sql"):
-            extra.unlink()
+        for extra in self.folder.glob("*.sql"):
+            if extra.name > "0004":
+                extra.unlink()
         self.assertIn("newer than this tumactl", self.migrate(status=1))
 
     def test_a_gap_is_refused_before_anything_is_done(self):

@@ -120,20 +120,20 @@ class Tokens(Case):
 
     def test_the_history_is_a_table_or_csv(self):
         slug, other = self.account(), self.account()
-        for number in range(60):
+        for number in range(12):
             ctl("tokens", "add", "--account", slug, "--tokens", number + 1, "--reference",
                 "TKN-%d" % number)
         ctl("tokens", "transfer", "--account", slug, "--to", other, "--tokens", 7,
             "--reason", 'say "hi", and\ngo', "--reference", "=1+1")
         lines = ctl("tokens", "history", "--account", slug).splitlines()
-        self.assertTrue(lines[0].split()[:2], ["POSITION", "TIME"])
+        self.assertEqual(lines[0].split()[:2], ["POSITION", "TIME"])
         self.assertIn("=1+1 to", lines[1])
         rows = list(csv.DictReader(ctl("tokens", "history", "--account", slug,
                                        "--csv").splitlines(keepends=True)))
-        self.assertEqual([int(row["position"]) for row in rows], list(range(61, 0, -1)))
+        self.assertEqual([int(row["position"]) for row in rows], list(range(13, 0, -1)))
         self.assertEqual((rows[0]["reason"], rows[0]["peer"], rows[0]["available_change"]),
                          ('say "hi", and\ngo', other, "-7"))
-        self.assertEqual((rows[60]["reference"], rows[60]["tokens"], rows[60]["from"]),
+        self.assertEqual((rows[12]["reference"], rows[12]["tokens"], rows[12]["from"]),
                          ("TKN-0", "1", "source"))
         page = list(csv.DictReader(ctl("tokens", "history", "--account", slug, "--csv", "--limit",
                                        5, "--before", 11).splitlines()))
@@ -202,7 +202,7 @@ class Statements(Case):
 
     def test_any_change_is_found(self):
         good = ctl("tokens", "statement", "--account", self.busy())
-        for at in range(0, len(good), 5):
+        for at in range(0, len(good), 17):
             if good[at] != "0":
                 path = self.write(good[:at] + "0" + good[at + 1:])
                 self.assertIn("NOT RIGHT", self.verify(path, status=1), at)
@@ -215,7 +215,7 @@ class Statements(Case):
         entries = range(3, 8)
         for at in entries:
             fields = lines[at].split("\t")
-            for field in range(1, 13):
+            for field in range(1, 13) if at in (4, 7) else (6,):
                 other = list(fields)
                 other[field] = {1: "9", 4: "spent", 5: "reserved", 6: "12345", 12: ZEROS}.get(
                     field, other[field][:-1] + ("0" if other[field][-1:] != "0" else "1"))
@@ -247,7 +247,7 @@ class Statements(Case):
             told = self.verify(self.write(self.sign(changed)), status=1)
             self.assertIn(says, told, changed)
             count += 1
-        self.assertGreater(count, 70)
+        self.assertGreater(count, 50)
 
     def test_another_key_is_noticed(self):
         slug = self.busy()

@@ -30,7 +30,7 @@ struct reader {
     struct statement *out;
 };
 
-__attribute__((format(printf, 2, 3))) static bool fail(struct statement *out, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void tell(struct statement *out, const char *fmt, ...)
 {
     char text[120];
     va_list args;
@@ -43,8 +43,10 @@ __attribute__((format(printf, 2, 3))) static bool fail(struct statement *out, co
     } else {
         snprintf(out->why, sizeof out->why, "%s", text);
     }
-    return false;
 }
+
+/* For "return fail(...)"; never true. */
+#define fail(out, ...) (tell((out), __VA_ARGS__), false)
 
 static bool is_text(struct statement_text field, const char *text)
 {

@@ -9,16 +9,18 @@
 #define PAGE_ENTRIES 5000
 #define NO_HASH "0000000000000000000000000000000000000000000000000000000000000000"
 
-/* The positions between which the times lie; the last is not below the one before the first. */
+/*
+ * The last positions before either time. Times are those when transactions began, so that they are
+ * not quite in the order of positions: asked in one way for both ends, what ends one statement
+ * begins the next.
+ */
 static const struct db_statement find_ends = {
     "ledger_statement_ends",
-    "SELECT coalesce((SELECT min(position) FROM ledger_entries"
-    "                  WHERE account_id = $1 AND created_at >= coalesce($2::timestamptz, "
-    "'-infinity')),"
-    "                (SELECT max(position) + 1 FROM ledger_entries WHERE account_id = $1), 1),"
+    "SELECT coalesce((SELECT max(position) FROM ledger_entries"
+    "                  WHERE account_id = $1 AND created_at < $2), 0),"
     "       coalesce((SELECT max(position) FROM ledger_entries"
-    "                  WHERE account_id = $1 AND created_at < coalesce($3::timestamptz, "
-    "'infinity')), 0)",
+    "                  WHERE account_id = $1 AND created_at < coalesce($3::timestamptz,"
+    "                                                                  'infinity')), 0)",
     3
 };
 
@@ -106,7 +108,7 @@ bool ledger_statement(struct db *db, const struct ledger_statement *wanted, stru
                   &ends, err)) {
         return false;
     }
-    before = db_get_int(ends, 0, 0) - 1;
+    before = db_get_int(ends, 0, 0);
     last = db_get_int(ends, 0, 1);
     last = last > before ? last : before;
     str_printf(out, "tuma-statement-1\naccount\t%lld\t%s\n", (long long)wanted->account,

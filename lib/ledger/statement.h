@@ -5,8 +5,8 @@
  *     ledger_statement(db, &wanted, &text, &err);
  *
  * deploy/statement/statement.h has the form and is what checks it. Entries of a chain have no gap,
- * so a statement has all from the first that was made at from_ms or later to the last that was made
- * before to_ms.
+ * so a statement has all after the last one from before from_ms, to the last one from before to_ms:
+ * the next goes on there.
  */
 #ifndef LEDGER_STATEMENT_H
 #define LEDGER_STATEMENT_H

@@ -273,6 +273,14 @@ class Statements(Case):
         told = self.verify(*parts)
         for words in ("entries 1 to 2", "entries 3 to 3", "entries 4 to 5"):
             self.assertIn(words, told)
+        # Also when the times of entries are not in their order: transactions begin when they like.
+        rewrite(slug, "UPDATE ledger_entries SET created_at = created_at - interval '1 hour'"
+                      " WHERE position = 3 AND account_id = %s")
+        late = [self.write(ctl("tokens", "statement", "--account", slug, *words), "late%d" % at)
+                for at, words in enumerate([["--to", times[1]], ["--from", times[1]]])]
+        self.assertIn("entries 4 to 5", self.verify(*late))
+        rewrite(slug, "UPDATE ledger_entries SET created_at = created_at + interval '1 hour'"
+                      " WHERE position = 3 AND account_id = %s")
         self.assertIn("does not go on", self.verify(parts[0], parts[2], status=1))
         self.assertIn("does not go on", self.verify(parts[1], parts[0], status=1))
         other = self.write(ctl("tokens", "statement", "--account", self.busy()), "other-account")

@@ -7,10 +7,12 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "ctl.h"
+#include "ledger/history.h"
 #include "ledger/ledger.h"
 
 #define TOKENS_MAX INT64_C(1000000000000)
 #define LOTS_A_TIME 1000
+#define LOTS_SHOWN 100
 
 static bool add(struct ctl *ctl, struct err *err)
 {
@@ -65,23 +67,17 @@ const struct command tokens_add_command = {
     .run = add,
 };
 
-static const struct db_statement list_lots = {
-    "ctl_list_lots",
-    "SELECT reference, granted, available, expires_at FROM token_lots"
-    " WHERE account_id = $1 AND available > 0 ORDER BY expires_at NULLS LAST, id LIMIT 20",
-    1,
-};
-
 static bool check(struct ctl *ctl, struct err *err)
 {
-    AUTO_DB_RESULT struct db_result *lots = NULL;
     struct ledger_balance balance;
+    struct ledger_lot *lots;
     struct account account;
     struct db *db;
+    size_t count;
 
     if (!ctl_account(ctl, &account, err) || !ctl_db(ctl, &db, err) ||
         !ledger_balance(db, account.id, &balance, err) ||
-        !db_query(db, &list_lots, (struct db_value[]){ db_int8(account.id) }, &lots, err)) {
+        !ledger_lots(db, account.id, LOTS_SHOWN, ctl->arena, &lots, &count, err)) {
         return false;
     }
     printf("account      %s <%s>\n", account.slug, account.email);
@@ -91,12 +87,10 @@ static bool check(struct ctl *ctl, struct err *err)
     printf("spent        %s\n", ctl_number(ctl, balance.spent));
     printf("expired      %s\n", ctl_number(ctl, balance.expired));
     printf("transferred  %s\n", ctl_number(ctl, balance.transferred));
-    for (int i = 0; i < db_rows(lots); i++) {
-        int64_t expires_ms = db_get_time(lots, i, 3);
-
-        printf("lot          %s: %s of %s left, expires %s\n", db_get_text(lots, i, 0),
-               ctl_number(ctl, db_get_int(lots, i, 2)), ctl_number(ctl, db_get_int(lots, i, 1)),
-               expires_ms ? ctl_time(ctl, expires_ms) : "never");
+    for (size_t i = 0; i < count; i++) {
+        printf("lot          %s: %s of %s left, expires %s\n", lots[i].reference,
+               ctl_number(ctl, lots[i].available), ctl_number(ctl, lots[i].granted),
+               lots[i].expires_ms ? ctl_time(ctl, lots[i].expires_ms) : "never");
     }
     return true;
 }

@@ -84,6 +84,44 @@
     "coalesce(sum(CASE WHEN credit = '" purse "' THEN amount WHEN debit = '" purse                 \
     "' THEN -amount END), 0)"
 
+/* The hashes of all entries anew, and the head that the balance has of each account. */
+#define BROKEN_CHAINS                                                                              \
+    "WITH linked AS ("                                                                             \
+    "  SELECT e.*, row_number() OVER chain AS nr,"                                                 \
+    "         lag(hash, 1, decode(repeat('00', 32), 'hex')) OVER chain AS before"                  \
+    "    FROM ledger_entries e WINDOW chain AS (PARTITION BY account_id ORDER BY position)),"      \
+    " broken AS ("                                                                                 \
+    "  SELECT account_id, min(position) AS position FROM linked"                                   \
+    "   WHERE position <> nr OR previous <> before"                                                \
+    "      OR hash <> ledger_hash(account_id, position, previous, ledger_line(created_at, kind,"   \
+    "             debit, credit, amount, hold_id, peer_id, reference, detail, actor))"             \
+    "   GROUP BY 1)"                                                                               \
+    " SELECT 0::bigint, 'account ' || a.slug || ': broken at entry ' || b.position"                \
+    "   FROM broken b JOIN accounts a ON a.id = b.account_id"                                      \
+    " UNION ALL"                                                                                   \
+    " SELECT 0::bigint, 'account ' || a.slug || ': the head is entry ' || b.head_position"         \
+    "        || ', the last is ' || l.position || CASE WHEN b.head_position = l.position"          \
+    "                                                  THEN ', but another hash' ELSE '' END"      \
+    "   FROM token_balances b JOIN accounts a ON a.id = b.account_id,"                             \
+    "        LATERAL (SELECT coalesce(max(position), 0) AS position FROM ledger_entries e"         \
+    "                  WHERE e.account_id = b.account_id) l"                                       \
+    "  WHERE b.head_position <> l.position"                                                        \
+    "     OR b.head_hash <> coalesce((SELECT hash FROM ledger_entries e"                           \
+    "                                  WHERE e.account_id = b.account_id"                          \
+    "                                    AND e.position = l.position),"                            \
+    "                                decode(repeat('00', 32), 'hex'))"
+
+/* Sides of transfers that lack the other, or of which the other says otherwise. */
+#define ODD_TRANSFERS                                                                              \
+    "SELECT 0::bigint, 'account ' || a.slug || ': transfer ' || t.reference || ' of ' || t.amount" \
+    "       || ' tokens'"                                                                          \
+    "  FROM ledger_entries t JOIN accounts a ON a.id = t.account_id"                               \
+    "       LEFT JOIN ledger_entries o ON o.account_id = t.peer_id AND o.kind = 'transfer'"        \
+    "                                 AND o.reference = t.reference"                               \
+    " WHERE t.kind = 'transfer' AND (o.account_id IS NULL OR o.peer_id IS DISTINCT FROM "          \
+    "t.account_id"                                                                                 \
+    "       OR o.amount <> t.amount OR o.debit <> t.credit OR o.credit <> t.debit)"
+
 /* The name is what is claimed; the columns are a campaign or 0, and how it differs. */
 static const struct db_statement checks[] = {
     { "campaigns: planned is the sum of the nine states",
@@ -280,11 +318,15 @@ static const struct db_statement checks[] = {
       "                    FROM token_holds GROUP BY 1) h ON h.account_id = a.id"
       " WHERE coalesce(b.reserved, 0) <> coalesce(h.open, 0)",
       0 },
-    { "holds: amount, captured and released are the sums of their entries",
+    { "accounts: every entry follows the one before it, and the last is the head", BROKEN_CHAINS,
+      0 },
+    { "accounts: what one gave by a transfer another has got", ODD_TRANSFERS, 0 },
+    { "holds: amount, captured, released and refunded are the sums of their entries",
       "WITH moved AS ("
       "  SELECT hold_id, sum(amount) FILTER (WHERE kind = 'hold') AS amount,"
       "         sum(amount) FILTER (WHERE kind = 'capture') AS captured,"
-      "         sum(amount) FILTER (WHERE kind = 'release') AS released"
+      "         sum(amount) FILTER (WHERE kind = 'release') AS released,"
+      "         sum(amount) FILTER (WHERE kind = 'refund') AS refunded"
       "    FROM ledger_entries WHERE hold_id IS NOT NULL AND" IF_WANTED(
           "hold_id") "GROUP BY 1)"
                      " SELECT coalesce(h.id, m.hold_id), s.word || ' '"
@@ -297,17 +339,19 @@ static const struct db_statement checks[] = {
                                "                        ('captured', coalesce(h.captured, 0), "
                                "coalesce(m.captured, 0)),"
                                "                        ('released', coalesce(h.released, 0), "
-                               "coalesce(m.released, 0)))"
+                               "coalesce(m.released, 0)),"
+                               "                        ('refunded', coalesce(h.refunded, 0), "
+                               "coalesce(m.refunded, 0)))"
                                "        AS s(word, held, entries)"
                                "  WHERE s.held <> s.entries",
       1 },
     { "holds: what was drawn from lots and not given back is not released",
-      "SELECT h.id, h.amount - h.released || ' kept, lots gave '"
+      "SELECT h.id, h.amount - h.released - h.refunded || ' kept, lots gave '"
       "       || coalesce(d.amount, 0)"
       "  FROM token_holds h LEFT JOIN (SELECT hold_id, sum(amount) AS amount FROM "
       "token_hold_lots"
       "                                 GROUP BY 1) d ON d.hold_id = h.id"
-      " WHERE h.amount - h.released <> coalesce(d.amount, 0) AND" IF_WANTED("h.id"),
+      " WHERE h.amount - h.released - h.refunded <> coalesce(d.amount, 0) AND" IF_WANTED("h.id"),
       1 },
     { "holds: each is the quote of its campaign",
       "SELECT h.id, h.amount || ' held, quoted '"

@@ -34,14 +34,12 @@ static int64_t sent_but(struct fake_stage *fake, const char *label, int n, const
               "INSERT INTO batches (campaign_id, batch, first_seq, last_seq, origin, claimed_seq,"
               "                     recorded_seq, sent, captured, in_doubt, done_at)"
               " VALUES (%lld, 1, 1, %d, 'cut', %d, %d, %d, %d, %d, now());"
-              "INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference,"
-              "                            hold_id)"
-              " SELECT 1, 'capture', 'reserved', 'spent', %d, 'all of %lld', %lld WHERE %d > 0;"
+              "SELECT scene_entry(1, 'capture', 'reserved', 'spent', %d, 'all of %lld', %lld);"
               "UPDATE token_balances SET reserved = reserved - %d, spent = spent + %d"
               " WHERE account_id = 1;"
               "UPDATE token_holds SET captured = %d WHERE id = %lld",
               (long long)id, n, n, n, taken, taken, n - taken, taken, (long long)id, (long long)id,
-              taken, taken, taken, taken, (long long)id);
+              taken, taken, taken, (long long)id);
     return id;
 }
 

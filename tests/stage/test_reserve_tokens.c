@@ -31,8 +31,7 @@ static void take_all_but(struct fake_stage *fake, int64_t left)
         (long long)id, (long long)id);
     scene_sql(fake,
               "UPDATE token_lots SET available = %lld WHERE id = 1;"
-              "INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference)"
-              " VALUES (1, 'expire', 'available', 'expired', %lld, 'all but');"
+              "SELECT scene_entry(1, 'expire', 'available', 'expired', %lld, 'all but');"
               "UPDATE token_balances SET available = %lld, expired = %lld WHERE account_id = 1",
               (long long)left, (long long)(SCENE_TOKENS - left), (long long)left,
               (long long)(SCENE_TOKENS - left));

@@ -268,8 +268,7 @@ static void each_refusal_is_final_released_and_recorded(void **state)
               "UPDATE token_holds SET amount = 12; UPDATE token_hold_lots SET amount = 12;"
               "UPDATE token_lots SET available = available - 2;"
               "UPDATE token_balances SET available = available - 2, reserved = reserved + 2;"
-              "INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference)"
-              " VALUES (1, 'adjust', 'available', 'reserved', 2, 'x')",
+              "SELECT scene_entry(1, 'adjust', 'available', 'reserved', 2, 'x')",
               (long long)id, (long long)id);
     assert_done(fake, pace(fake, id));
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {

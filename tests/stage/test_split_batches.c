@@ -190,8 +190,7 @@ static void gaps_in_the_rows_do_not_count(void **state)
               "UPDATE token_hold_lots SET amount = 20 WHERE hold_id = %lld;"
               "UPDATE token_lots SET available = available + 10 WHERE id = 1;"
               "UPDATE token_balances SET available = available + 10, reserved = reserved - 10;"
-              "INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference)"
-              " VALUES (1, 'adjust', 'reserved', 'available', 10, 'gaps')",
+              "SELECT scene_entry(1, 'adjust', 'reserved', 'available', 10, 'gaps')",
               (long long)id, (long long)id);
     /* Both times, also when the sizes are counted again for a redelivery. */
     for (int twice = 0; twice < 2; twice++) {
@@ -373,9 +372,7 @@ static void a_campaign_past_its_expiry_ends_with_what_was_sent(void **state)
     send_out(fake, id, 1);
     scene_sql(
         fake,
-        "INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference,"
-        "                            hold_id)"
-        " VALUES (1, 'capture', 'reserved', 'spent', 10, 'batch 1', %lld);"
+        "SELECT scene_entry(1, 'capture', 'reserved', 'spent', 10, 'batch 1', %lld);"
         "UPDATE token_balances SET reserved = reserved - 10, spent = 10;"
         "UPDATE token_holds SET captured = 10; UPDATE batches SET captured = 10 WHERE batch = 1",
         (long long)id);

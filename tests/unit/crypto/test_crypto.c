@@ -147,6 +147,52 @@ static void base64_gives_the_published_text(void **state)
     str_free(&out);
 }
 
+/* RFC 8032, section 7.1, test 1; the key as RFC 8410 wraps it. */
+static void a_signature_is_the_published_one(void **state)
+{
+    static const char key[] = "-----BEGIN PRIVATE KEY-----\n"
+                              "MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
+                              "-----END PRIVATE KEY-----\n";
+    unsigned char signature[CRYPTO_SIGNATURE_BYTES];
+    char hex[2 * CRYPTO_SIGNATURE_BYTES + 1];
+    struct err err;
+
+    (void)state;
+    assert_true(crypto_sign(key, "", 0, signature, &err));
+    id_hex(signature, sizeof(signature), hex);
+    assert_string_equal(hex, "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155"
+                             "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b");
+}
+
+static void a_new_key_signs_and_is_like_no_other(void **state)
+{
+    unsigned char first[CRYPTO_SIGNATURE_BYTES], second[CRYPTO_SIGNATURE_BYTES];
+    struct str keys[2] = { { 0 }, { 0 } }, public[2] = { { 0 }, { 0 } };
+    struct err err;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        crypto_sign_key(&keys[i], &public[i]);
+        assert_non_null(strstr(keys[i].bytes, "BEGIN PRIVATE KEY"));
+        assert_non_null(strstr(public[i].bytes, "BEGIN PUBLIC KEY"));
+    }
+    assert_string_not_equal(keys[0].bytes, keys[1].bytes);
+    assert_string_not_equal(public[0].bytes, public[1].bytes);
+    assert_true(crypto_sign(keys[0].bytes, "abc", 3, first, &err));
+    assert_true(crypto_sign(keys[1].bytes, "abc", 3, second, &err));
+    assert_memory_not_equal(first, second, sizeof(first));
+    assert_true(crypto_sign(keys[0].bytes, "abc", 3, second, &err));
+    assert_memory_equal(first, second, sizeof(first));
+    assert_false(crypto_sign(public[0].bytes, "abc", 3, second, &err));
+    assert_string_equal(err.what, "bad_key");
+    assert_int_equal(err.kind, ERR_PERMANENT);
+    assert_false(crypto_sign("", "abc", 3, second, &err));
+    for (int i = 0; i < 2; i++) {
+        str_free(&keys[i]);
+        str_free(&public[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +204,8 @@ int main(void)
         cmocka_unit_test(tokens_have_their_length_and_letters),
         cmocka_unit_test(tokens_differ_and_use_the_whole_alphabet),
         cmocka_unit_test(base64_gives_the_published_text),
+        cmocka_unit_test(a_signature_is_the_published_one),
+        cmocka_unit_test(a_new_key_signs_and_is_like_no_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -87,7 +87,7 @@ static void a_grant_counts_once_by_its_reference(void **state)
     assert_fails(ledger_grant(db, 1, -1, "TKN-4", 0, NOW, NULL, &err), ERR_PERMANENT,
                  "tokens_not_positive");
     assert_fails(ledger_grant(db, 99, 1, "TKN-4", 0, NOW, NULL, &err), ERR_PERMANENT,
-                 "pg_foreign_key_violation");
+                 "account_unknown");
 }
 
 static void an_account_without_tokens_has_a_balance_of_zero(void **state)
@@ -283,6 +283,79 @@ static void the_entries_are_append_only(void **state)
     }
 }
 
+/* What programs did before there was a chain, and do until they are restarted after an upgrade. */
+static void programs_of_before_the_chain_stay_in_it(void **state)
+{
+    static const char *const before[] = {
+        "WITH entry AS ("
+        "    INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference)"
+        "    VALUES (1, 'grant', 'source', 'available', 100, 'old')"
+        "    ON CONFLICT ON CONSTRAINT ledger_entries_once DO NOTHING"
+        "    RETURNING amount),"
+        " lot AS ("
+        "    INSERT INTO token_lots (id, account_id, granted, available, reference, expires_at)"
+        "    SELECT 77, 1, amount, amount, 'old', now() FROM entry)"
+        " INSERT INTO token_balances AS b (account_id, granted, available)"
+        " SELECT 1, amount, amount FROM entry"
+        " ON CONFLICT ON CONSTRAINT token_balances_pkey DO UPDATE"
+        "    SET granted = b.granted + excluded.granted,"
+        "        available = b.available + excluded.available",
+        "WITH entry AS ("
+        "    INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference,"
+        "                                hold_id)"
+        "    VALUES (1, 'capture', 'reserved', 'spent', 3, 'old', 7)"
+        "    ON CONFLICT ON CONSTRAINT ledger_entries_once DO NOTHING"
+        "    RETURNING amount),"
+        " hold AS ("
+        "    UPDATE token_holds SET captured = captured + e.n FROM entry e(n) WHERE id = 7)"
+        " UPDATE token_balances SET reserved = reserved - e.n, spent = spent + e.n"
+        "   FROM entry e(n)"
+        "  WHERE account_id = 1",
+        "WITH due AS ("
+        "    SELECT l.id, l.account_id, l.available"
+        "      FROM token_lots l JOIN token_balances b ON b.account_id = l.account_id"
+        "     WHERE l.available > 0 AND l.expires_at <= now()"
+        "     ORDER BY l.expires_at, l.id LIMIT 9 FOR UPDATE OF b, l SKIP LOCKED),"
+        " lots AS ("
+        "    UPDATE token_lots SET available = 0 FROM due WHERE token_lots.id = due.id"
+        "    RETURNING due.account_id, due.available, token_lots.id),"
+        " entries AS ("
+        "    INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference)"
+        "    SELECT account_id, 'expire', 'available', 'expired', available,"
+        "           id::text || ' ' || pg_current_xact_id()::text"
+        "      FROM lots"
+        "    RETURNING account_id, amount),"
+        " sums AS (SELECT account_id, sum(amount)::bigint AS n FROM entries GROUP BY account_id),"
+        " booked AS ("
+        "    UPDATE token_balances b SET available = available - n, expired = expired + n"
+        "      FROM sums WHERE b.account_id = sums.account_id)"
+        " SELECT count(*) FROM lots",
+    };
+    struct db *db = *state;
+
+    script(db, before[0]); /* the account has no balance yet */
+    assert_null(text_of(db, invariants_sql));
+    hold(db, 1, 7, 10);
+    for (size_t i = 0; i < sizeof before / sizeof *before; i++) {
+        char reference[20];
+
+        script(db, before[i]);
+        script(db, before[i]); /* nothing more */
+        snprintf(reference, sizeof reference, "new %zu", i);
+        grant(db, 1, 20, reference, i == 1 ? NOW - 1 : 0);
+        assert_null(text_of(db, invariants_sql));
+    }
+    assert_balance(db, 1, 40, 7, 3);
+    assert_int_equal(balance(db, 1).expired, 110);
+    assert_int_equal(number_of(db, "SELECT head_position FROM token_balances"), 8);
+}
+
+#define ZEROS "decode(repeat('00', 32), 'hex')"
+#define INSERT_ENTRY(values)                                                                       \
+    "INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference, position,"    \
+    "                            previous, hash)"                                                  \
+    " VALUES (1, " values ", " ZEROS ", " ZEROS ")"
+
 static void the_balance_refuses_to_be_wrong(void **state)
 {
     static const struct {
@@ -296,15 +369,12 @@ static void the_balance_refuses_to_be_wrong(void **state)
         { "UPDATE token_balances SET spent = 1", "token_balances_add_up" },
         { "UPDATE token_lots SET available = 101", "token_lots_available_bounds" },
         { "UPDATE token_lots SET available = -1", "token_lots_available_bounds" },
-        { "INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference)"
-          " VALUES (1, 'grant', 'available', 'available', 1, 'x')",
-          "ledger_entries_purses" },
-        { "INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference)"
-          " VALUES (1, 'grant', 'source', 'available', 0, 'x')",
+        { INSERT_ENTRY("'grant', 'available', 'available', 1, 'x', 2"), "ledger_entries_purses" },
+        { INSERT_ENTRY("'grant', 'source', 'available', 0, 'x', 2"),
           "ledger_entries_amount_positive" },
-        { "INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference)"
-          " VALUES (1, 'grant', 'source', 'available', 1, 'a')",
-          "ledger_entries_once" },
+        { INSERT_ENTRY("'grant', 'source', 'available', 1, 'a', 2"), "ledger_entries_once" },
+        { INSERT_ENTRY("'grant', 'source', 'available', 1, 'x', 1"), "ledger_entries_chain" },
+        { INSERT_ENTRY("'grant', 'source', 'available', 1, 'x', 0"), "ledger_entries_hashes" },
     };
     struct db *db = *state;
     struct err err;
@@ -436,6 +506,51 @@ static void the_same_hold_from_many_is_one(void **state)
     assert_balance(*state, 1, 800, 200, 0);
 }
 
+static void *give_without_a_balance(void *context)
+{
+    struct ledger_transfer transfer = { 1, 2, 5, "TRF-1", NULL, NULL, 0, 0 };
+    struct worker *worker = context;
+    struct db *db = worker_db();
+    struct err err;
+
+    end(db, worker, db_begin(db, &err) && ledger_transfer(db, &transfer, NOW, NULL, &err), &err);
+    db_close(db);
+    return NULL;
+}
+
+/* Or tokens could come between the look for its lock and the look at its tokens. */
+static void who_gives_is_locked_even_without_a_balance(void **state)
+{
+    static const struct db_statement waiting = {
+        "test_waiting", "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'", 0
+    };
+    struct worker worker = { 0 };
+    struct db *locker = migrated_db();
+    struct db *db = *state;
+    int64_t count = 0;
+    struct err err;
+
+    grant(db, 2, 9, "a", 0);
+    assert_ok(db_begin(locker, &err));
+    script(locker, "SELECT FROM token_balances WHERE account_id = 2 FOR UPDATE");
+    assert_int_equal(pthread_create(&worker.thread, NULL, give_without_a_balance, &worker), 0);
+    while (count == 0) {
+        AUTO_DB_RESULT struct db_result *found = NULL;
+
+        assert_ok(db_query(db, &waiting, NULL, &found, &err));
+        count = db_get_int(found, 0, 0);
+    }
+    script(db, "SET lock_timeout = '100ms'");
+    assert_fails(ledger_grant(db, 1, 100, "b", 0, NOW, NULL, &err), ERR_TEMPORARY,
+                 "pg_lock_not_available");
+    db_rollback(locker);
+    assert_int_equal(pthread_join(worker.thread, NULL), 0);
+    assert_int_equal(worker.others, 1);
+    assert_non_null(strstr(worker.detail, "tokens_missing"));
+    assert_true(grant(db, 1, 100, "b", 0));
+    db_close(locker);
+}
+
 #define GRANTS 20
 #define CAMPAIGNS 40
 #define BATCHES 12
@@ -532,9 +647,11 @@ int main(void)
         MIGRATED(what_is_left_of_a_lot_expires_and_again_if_more_comes_back),
         MIGRATED(lots_expire_a_few_at_a_time),
         MIGRATED(the_entries_are_append_only),
+        MIGRATED(programs_of_before_the_chain_stay_in_it),
         MIGRATED(the_balance_refuses_to_be_wrong),
         MIGRATED(many_holders_at_once_do_not_overdraw),
         MIGRATED(the_same_hold_from_many_is_one),
+        MIGRATED(who_gives_is_locked_even_without_a_balance),
         MIGRATED(campaigns_of_one_account_do_not_get_into_each_others_way),
     };
 

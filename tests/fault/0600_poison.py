@@ -60,7 +60,8 @@ def test_a_message_that_kills_is_parked_alone(chain):
     partner = acme.partner()
     render = chain["render-template"]
     render.stop()
-    with delivery_limit(chain, "render-template", 6):
+    # A neighbour is handled before the killer every other time: twelve deaths with it are one in 4,096.
+    with delivery_limit(chain, "render-template", 12):
         partner.submit("bad", chain.text("Hi {{name}}"), chunks=1)
         killer = partner.publish("recipients.submitted", {
             "reference": "bad", "chunk": 1, "first_row": 1, "columns": ["phone", "name"],

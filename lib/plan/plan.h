@@ -103,8 +103,9 @@ struct subscription {
 };
 
 /*
- * Inside the caller's transaction. Permanent: plan_unknown, plan_not_on_sale, plan_only_once. The
- * reference is the account's own name for what it bought: the same again is the same subscription.
+ * Inside the caller's transaction. Permanent: plan_unknown, plan_not_on_sale, plan_only_once,
+ * reference_used (tokens were granted under it without a plan). The reference is the account's own
+ * name for what it bought: the same again is the same subscription.
  */
 bool plan_subscribe(struct db *db, int64_t account, const char *code, const char *reference,
                     int64_t now_ms, struct arena *arena, struct subscription *out_bought,

@@ -67,6 +67,8 @@ static const struct db_statement insert_subscription = {
 static bool buy(struct db *db, int64_t account, const struct plan *plan, int64_t now_ms,
                 int64_t runs_until_ms, struct subscription *bought, struct err *err)
 {
+    bool granted;
+
     *bought = (struct subscription){
         .id = id_create(now_ms),
         .plan = plan->code,
@@ -82,14 +84,20 @@ static bool buy(struct db *db, int64_t account, const struct plan *plan, int64_t
                 NULL, err)) {
         return false;
     }
-    return db_run(db, &insert_subscription,
-                  (struct db_value[]){ db_int8(bought->id), db_int8(account), db_text(plan->code),
-                                       db_text(bought->reference), db_int8(plan->price_minor),
-                                       db_text(plan->currency), db_int8(plan->tokens),
-                                       db_time(bought->starts_ms), db_time(bought->ends_ms) },
-                  NULL, err) &&
-           ledger_grant(db, account, plan->tokens, bought->reference, bought->ends_ms, now_ms, NULL,
-                        err);
+    if (!db_run(db, &insert_subscription,
+                (struct db_value[]){ db_int8(bought->id), db_int8(account), db_text(plan->code),
+                                     db_text(bought->reference), db_int8(plan->price_minor),
+                                     db_text(plan->currency), db_int8(plan->tokens),
+                                     db_time(bought->starts_ms), db_time(bought->ends_ms) },
+                NULL, err) ||
+        !ledger_grant(db, account, plan->tokens, bought->reference, bought->ends_ms, now_ms,
+                      &granted, err)) {
+        return false;
+    }
+    /* Otherwise there would be a subscription without its tokens. */
+    return granted ||
+           err_permanent(err, "reference_used",
+                         "reference: '%.40s' has granted other tokens before", bought->reference);
 }
 
 bool plan_subscribe(struct db *db, int64_t account, const char *code, const char *reference,

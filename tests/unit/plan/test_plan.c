@@ -180,6 +180,18 @@ static void a_plan_is_bought_once_by_its_reference(void **state)
     assert_int_equal(number_of(db, "SELECT price_minor FROM subscriptions"), 450000);
 }
 
+/* Or there would be a subscription without its tokens. */
+static void a_reference_that_granted_tokens_buys_no_plan(void **state)
+{
+    struct db *db = *state;
+    struct err err;
+
+    assert_ok(ledger_grant(db, 1, 7, "CASH-1", 0, NOW, NULL, &err));
+    refuse(db, "business", "CASH-1", NOW, "reference_used");
+    assert_int_equal(number_of(db, "SELECT count(*) FROM subscriptions"), 0);
+    assert_int_equal(available(db), 7);
+}
+
 static void the_demo_is_had_once(void **state)
 {
     struct db *db = *state;
@@ -365,6 +377,7 @@ int main(void)
         FRESH(the_four_plans_are_there),
         FRESH(an_operator_edits_them),
         FRESH(a_plan_is_bought_once_by_its_reference),
+        FRESH(a_reference_that_granted_tokens_buys_no_plan),
         FRESH(the_demo_is_had_once),
         FRESH(features_are_those_of_what_runs),
         FRESH(a_feature_that_is_missing_says_who_has_it),

@@ -19,6 +19,7 @@ enum body_kind {
     BODY_JSON,     /* application/json, gathered */
     BODY_ROWS,     /* the same, or text/csv or application/x-ndjson, streamed */
     BODY_CALLBACK, /* a provider's form: callbacks.c */
+    BODY_PAYMENT,  /* a payment provider's JSON, likewise */
 };
 
 typedef enum reply handle_fn(struct request *req);

@@ -164,7 +164,7 @@ struct payment_money {
 
 enum payment_settled {
     PAYMENT_CREDITED,
-    PAYMENT_KNOWN,     /* it was settled before, and nothing changed but what it is now known by */
+    PAYMENT_KNOWN,     /* it was credited before, under this receipt or without one, or paid back */
     PAYMENT_UNMATCHED, /* no purchase of that name, or it is paid already */
     PAYMENT_DIFFERS,   /* another amount than asked */
 };

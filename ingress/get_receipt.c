@@ -1,8 +1,9 @@
 /*
- * GET /api/payments/{id}/receipt - of a payment that was paid: as JSON, or as a page to print
+ * GET /api/payments/{id}/receipt - of what was paid: as JSON, or as a page to print
  *
  * The page is for whoever asks for text/html before application/json, as browsers do. It holds no
- * script and fetches nothing.
+ * script and fetches nothing. What was paid in another way, by hand or by another of its payments,
+ * has the receipt of that.
  */
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +22,11 @@ struct slip {
 
 static const struct db_statement find_slip = {
     "ingress_find_slip",
-    "SELECT a.name, p.paid_at, s.ends_at FROM purchases p"
+    "SELECT a.name, p.paid_at, s.ends_at,"
+    "       (SELECT receipt FROM payment_receipts r"
+    "         WHERE r.purchase_id = p.id AND r.status = 'credited'"
+    "           AND r.receipt NOT LIKE '" PAYMENT_NO_RECEIPT "%' LIMIT 1)"
+    "  FROM purchases p"
     "  JOIN accounts a ON a.id = p.account_id"
     "  LEFT JOIN subscriptions s ON s.account_id = p.account_id AND s.reference = p.reference"
     " WHERE p.id = $1",
@@ -53,6 +58,9 @@ static bool fill_slip(struct request *req, struct slip *slip, struct err *err)
     slip->paid_ms = db_get_time(found, 0, 1);
     slip->ends_ms = db_get_time(found, 0, 2);
     slip->receipt = payment_view_receipt(slip->payment);
+    if (*slip->receipt == '\0' && !db_is_null(found, 0, 3)) {
+        slip->receipt = arena_strdup(req->arena, db_get_text(found, 0, 3));
+    }
     mask(slip->payment->msisdn, slip->phone);
     return true;
 }
@@ -172,7 +180,7 @@ enum reply get_receipt(struct request *req)
     if (reply != REPLY_NONE) {
         return reply;
     }
-    if (strcmp(payment.status, "paid") != 0) {
+    if (strcmp(payment.purchase_status, "paid") != 0) {
         return refuse(req, REPLY_CONFLICT, "not_paid", NULL, "there is no receipt: %s",
                       payment_view_message(&payment));
     }

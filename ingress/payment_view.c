@@ -15,13 +15,22 @@ static const struct {
     { "push_unknown", NULL, "checking: M-Pesa has not said yet whether your phone was asked" },
     { "prompted", "paid_receipt_awaited", "paid, checking" },
     { "prompted", NULL, "enter your PIN on your phone" },
+    { "unresolved", "amount_differs", "paid, checking: it is another amount than asked" },
     { "unresolved", NULL, "checking: M-Pesa has not said yet whether it was paid" },
     { "failed", NULL, "not paid" },
     { "paid", NULL, "paid" },
 };
 
+static bool is_bought(const struct payment *payment)
+{
+    return strcmp(payment->purchase_status, "paid") == 0;
+}
+
 const char *payment_view_message(const struct payment *payment)
 {
+    if (is_bought(payment) && strcmp(payment->status, "paid") != 0) {
+        return "what it was for is paid";
+    }
     for (size_t i = 0; i < sizeof(messages) / sizeof(*messages); i++) {
         if (strcmp(messages[i].status, payment->status) == 0 &&
             (messages[i].reason == NULL || strcmp(messages[i].reason, payment->reason) == 0)) {
@@ -33,8 +42,8 @@ const char *payment_view_message(const struct payment *payment)
 
 bool payment_view_is_final(const struct payment *payment)
 {
-    return strcmp(payment->status, "paid") == 0 || strcmp(payment->status, "failed") == 0 ||
-           strcmp(payment->status, "unresolved") == 0;
+    return is_bought(payment) || strcmp(payment->status, "paid") == 0 ||
+           strcmp(payment->status, "failed") == 0 || strcmp(payment->status, "unresolved") == 0;
 }
 
 const char *payment_view_receipt(const struct payment *payment)
@@ -66,7 +75,6 @@ static void put_link(struct str *out, const char *name, const char *base, const 
 
 void payment_view_put(struct str *out, const char *base, const struct payment *payment)
 {
-    const bool open = strcmp(payment->purchase_status, "open") == 0;
     const bool final = payment_view_is_final(payment);
     char id[ID_TEXT_BYTES], purchase[ID_TEXT_BYTES];
     char phone[24];
@@ -91,7 +99,7 @@ void payment_view_put(struct str *out, const char *base, const struct payment *p
     put_text(out, "detail", payment->detail);
     put_text(out, "receipt", payment_view_receipt(payment));
     put_flag(out, "final", final);
-    put_flag(out, "may_retry", open && final && strcmp(payment->status, "paid") != 0);
+    put_flag(out, "may_retry", final && !is_bought(payment));
     put_time(out, "created_at", payment->created_ms);
     put_time(out, "asked_at", payment->pushed_ms);
     put_time(out, "ended_at", payment->ended_ms);

@@ -70,13 +70,13 @@ void payment_read(const struct db_result *rows, int row, struct arena *arena, st
 static const struct db_statement find_purchase = {
     "purchase_find",
     "SELECT " PURCHASE_COLUMNS PURCHASE_TABLES
-    " WHERE p.id = $1 AND ($2 = 0 OR p.account_id = $2::bigint)",
+    " WHERE p.id = $1 AND ($2::bigint = 0 OR p.account_id = $2::bigint)",
     2,
 };
 static const struct db_statement find_purchase_by_reference = {
     "purchase_find_by_reference",
     "SELECT " PURCHASE_COLUMNS PURCHASE_TABLES
-    " WHERE p.reference = upper(btrim($1)) AND ($2 = 0 OR p.account_id = $2::bigint)",
+    " WHERE p.reference = upper(btrim($1)) AND ($2::bigint = 0 OR p.account_id = $2::bigint)",
     2,
 };
 
@@ -191,7 +191,7 @@ bool purchase_create(struct db *db, int64_t account, const char *plan, int64_t n
 static const struct db_statement list_purchases = {
     "purchase_list",
     "SELECT " PURCHASE_COLUMNS PURCHASE_TABLES
-    " WHERE ($1 = 0 OR p.account_id = $1::bigint) AND ($2 = 0 OR p.id < $2::bigint)"
+    " WHERE ($1::bigint = 0 OR p.account_id = $1::bigint) AND ($2::bigint = 0 OR p.id < $2::bigint)"
     " ORDER BY p.id DESC LIMIT $3",
     3,
 };
@@ -276,7 +276,7 @@ bool payment_create(struct db *db, const struct purchase *purchase, int64_t msis
 static const struct db_statement find_payment = {
     "payment_find",
     "SELECT " PAYMENT_COLUMNS PAYMENT_TABLES
-    " WHERE y.id = $1 AND ($2 = 0 OR y.account_id = $2::bigint)",
+    " WHERE y.id = $1 AND ($2::bigint = 0 OR y.account_id = $2::bigint)",
     2,
 };
 
@@ -298,9 +298,9 @@ bool payment_find(struct db *db, int64_t account, int64_t id, struct arena *aren
 
 static const struct db_statement list_payments = {
     "payment_list",
-    "SELECT " PAYMENT_COLUMNS PAYMENT_TABLES
-    " WHERE ($1 = 0 OR y.account_id = $1::bigint) AND ($2 = 0 OR y.purchase_id = $2::bigint)"
-    "   AND ($3::text IS NULL OR y.status = $3) AND ($4 = 0 OR y.id < $4::bigint)"
+    "SELECT " PAYMENT_COLUMNS PAYMENT_TABLES " WHERE ($1::bigint = 0 OR y.account_id = $1::bigint) "
+                                             "AND ($2::bigint = 0 OR y.purchase_id = $2::bigint)"
+    "   AND ($3::text IS NULL OR y.status = $3) AND ($4::bigint = 0 OR y.id < $4::bigint)"
     " ORDER BY y.id DESC LIMIT $5",
     5,
 };

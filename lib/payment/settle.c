@@ -198,7 +198,7 @@ static const struct db_statement find_provisional = {
     "SELECT r.receipt, r.payment_id FROM payment_receipts r"
     " WHERE r.purchase_id = $1 AND r.status = 'credited'"
     "   AND r.receipt LIKE '" PAYMENT_NO_RECEIPT "%' AND r.amount_minor = $2"
-    "   AND ($3 = 0 OR r.payment_id = $3::bigint) LIMIT 1 FOR UPDATE",
+    "   AND ($3::bigint = 0 OR r.payment_id = $3::bigint) LIMIT 1 FOR UPDATE",
     3,
 };
 static const struct db_statement drop_provisional = {

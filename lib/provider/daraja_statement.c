@@ -119,21 +119,29 @@ static bool read_amount(const char *text, int64_t *out_minor)
 /* "2026-11-01 10:15:00", "01-11-2026 10:15:00", with slashes, without seconds. */
 static bool read_time(const char *text, int64_t *out_ms)
 {
-    int first, month, last, hour, minute, second = 0, end = 0;
-    char compact[64];
+    static const char *const ends[] = { "-/", "-/", " ", ":", ":", "" };
+    char number[6][5] = { "", "", "", "", "", "00" };
+    char compact[6 * sizeof(*number)];
 
-    if (strspn(text, "0123456789-/: ") != strlen(text)) {
-        return false;
+    for (int i = 0; i < 6; i++) {
+        size_t digits = strspn(text, "0123456789");
+        bool may_be_year = digits == 4 && (i == 0 || i == 2);
+        if (digits == 0 || (digits > 2 && !may_be_year)) {
+            return false;
+        }
+        snprintf(number[i], sizeof(*number), "%s%.*s", digits == 1 ? "0" : "", (int)digits, text);
+        text += digits;
+        if (i >= 4 && text[strspn(text, " ")] == '\0') {
+            break;
+        }
+        if (*text == '\0' || strchr(ends[i], *text) == NULL) {
+            return false;
+        }
+        text++;
     }
-    if (sscanf(text, "%4d%*1[-/]%2d%*1[-/]%4d %2d:%2d%n:%2d%n", &first, &month, &last, &hour,
-               &minute, &end, &second, &end) < 5 ||
-        text[end + (int)strspn(text + end, " ")] != '\0') {
-        return false;
-    }
-    int year = first > 31 ? first : last;
-    int day = first > 31 ? last : first;
-    snprintf(compact, sizeof(compact), "%04d%02d%02d%02d%02d%02d", year, month, day, hour, minute,
-             second);
+    const bool year_first = strlen(number[0]) == 4;
+    snprintf(compact, sizeof(compact), "%s%s%s%s%s%s", number[year_first ? 0 : 2], number[1],
+             number[year_first ? 2 : 0], number[3], number[4], number[5]);
     return daraja_time_parse(compact, out_ms);
 }
 

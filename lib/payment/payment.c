@@ -191,7 +191,8 @@ bool purchase_create(struct db *db, int64_t account, const char *plan, int64_t n
 static const struct db_statement list_purchases = {
     "purchase_list",
     "SELECT " PURCHASE_COLUMNS PURCHASE_TABLES
-    " WHERE ($1::bigint = 0 OR p.account_id = $1::bigint) AND ($2::bigint = 0 OR p.id < $2::bigint)"
+    " WHERE ($1::bigint = 0 OR p.account_id = $1::bigint)"
+    "   AND ($2::bigint = 0 OR p.id < $2::bigint)"
     " ORDER BY p.id DESC LIMIT $3",
     3,
 };
@@ -298,8 +299,8 @@ bool payment_find(struct db *db, int64_t account, int64_t id, struct arena *aren
 
 static const struct db_statement list_payments = {
     "payment_list",
-    "SELECT " PAYMENT_COLUMNS PAYMENT_TABLES " WHERE ($1::bigint = 0 OR y.account_id = $1::bigint) "
-                                             "AND ($2::bigint = 0 OR y.purchase_id = $2::bigint)"
+    "SELECT " PAYMENT_COLUMNS PAYMENT_TABLES " WHERE ($1::bigint = 0 OR y.account_id = $1::bigint)"
+    "   AND ($2::bigint = 0 OR y.purchase_id = $2::bigint)"
     "   AND ($3::text IS NULL OR y.status = $3) AND ($4::bigint = 0 OR y.id < $4::bigint)"
     " ORDER BY y.id DESC LIMIT $5",
     5,

@@ -1,5 +1,6 @@
 /* settle-payment: the payer is asked once, and what was paid is credited once */
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -641,10 +642,10 @@ static void a_lost_push_without_a_callback_ends_unresolved(void **state)
     assert_int_equal(simulator_count("asked"), 0);
 }
 
-/* Runs the program itself on one message and returns how it ended. */
-static int run_once(struct fake_stage *fake, const char *crash_at, int64_t payment)
+/* Starts the program itself on one message. */
+static pid_t start_once(struct fake_stage *fake, const char *crash_at, int64_t payment)
 {
-    int ends[2], status = 0;
+    int ends[2];
     const char *text =
         arena_printf(arena, REQUESTED " %s acme\n%s", scene_message(), request_json(payment));
     pid_t pid;
@@ -667,8 +668,35 @@ static int run_once(struct fake_stage *fake, const char *crash_at, int64_t payme
     close(ends[0]);
     assert_int_equal(write(ends[1], text, strlen(text)), strlen(text));
     close(ends[1]);
-    waitpid(pid, &status, 0);
+    return pid;
+}
+
+/* How it ended. */
+static int run_once(struct fake_stage *fake, const char *crash_at, int64_t payment)
+{
+    int status = 0;
+
+    waitpid(start_once(fake, crash_at, payment), &status, 0);
     return status;
+}
+
+/* One worker waits for the answer to the push while another has its callback. */
+static void a_callback_may_overtake_the_answer(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t payment = buy(fake);
+    int ended = 0;
+    pid_t pid;
+
+    simulator_faults("{\"callback_early\":1,\"early_ms\":1500}");
+    pid = start_once(fake, "", payment);
+    assert_callback(fake);
+    assert_int_equal(waitpid(pid, &ended, WNOHANG), 0); /* it still waits */
+    assert_paid(fake, payment);
+    waitpid(pid, &ended, 0);
+    assert_true(WIFEXITED(ended) && WEXITSTATUS(ended) == 0);
+    assert_paid(fake, payment);
+    assert_memory_equal(checkout(fake, payment), "ws_CO_", 6);
 }
 
 #ifdef CRASH_POINTS
@@ -1128,6 +1156,87 @@ static void a_throttled_query_holds_all(void **state)
     assert_int_equal(simulator_count("asked"), 2);
 }
 
+#define SETTLERS 8
+#define ROUNDS 5
+
+struct settler {
+    const char *url;
+    pthread_t thread;
+    char receipt[16];
+    char reference[16];
+    int64_t payment;
+    int credited, failed;
+};
+
+static void *settle(void *argument)
+{
+    struct settler *settler = argument;
+    struct arena *own = arena_create(4u << 20);
+    struct db *db = NULL;
+    struct payment_outcome outcome;
+    struct err err;
+    bool settled = db_open(settler->url, "settler", &db, &err) && db_begin(db, &err) &&
+                   payment_settle(db,
+                                  &(struct payment_money){
+                                      .provider = "mpesa",
+                                      .receipt = settler->receipt,
+                                      .amount_minor = PRICE,
+                                      .currency = "KES",
+                                      .bill_reference = settler->reference,
+                                      .source = settler->payment ? "stk" : "confirmation",
+                                      .payment = settler->payment,
+                                  },
+                                  clock_now_ms(), own, &outcome, &err) &&
+                   db_commit(db, &err);
+
+    if (settled) {
+        settler->credited = outcome.settled == PAYMENT_CREDITED;
+    } else {
+        settler->failed = 1;
+    }
+    db_close(db);
+    arena_destroy(own);
+    return NULL;
+}
+
+/* Two receipts, each told by callback and by confirmation and each of these twice, all at once. */
+static void who_settles_at_once_credits_once(void **state)
+{
+    struct fake_stage *fake = *state;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        struct settler settlers[SETTLERS] = { 0 };
+        int64_t payment;
+        int credited = 0;
+
+        simulator_faults("{\"callback_lost\":1}");
+        payment = buy_from(fake, PAYER + round);
+        assert_done(fake, ask(fake, payment));
+        for (int i = 0; i < SETTLERS; i++) {
+            settlers[i].url = fake_url(fake);
+            settlers[i].payment = i % 4 == 0 ? payment : 0;
+            snprintf(settlers[i].receipt, sizeof settlers[i].receipt, "UKR%dRECEIPT%d", round,
+                     i % 2);
+            snprintf(settlers[i].reference, sizeof settlers[i].reference, "%s",
+                     reference_of(fake, payment));
+        }
+        for (int i = 0; i < SETTLERS; i++) {
+            pthread_create(&settlers[i].thread, NULL, settle, &settlers[i]);
+        }
+        for (int i = 0; i < SETTLERS; i++) {
+            pthread_join(settlers[i].thread, NULL);
+            assert_int_equal(settlers[i].failed, 0);
+            credited += settlers[i].credited;
+        }
+        assert_int_equal(credited, 1);
+        assert_int_equal(available(fake), SCENE_TOKENS + (round + 1) * TOKENS);
+        assert_string_equal(status(fake, payment), "paid");
+    }
+    assert_int_equal(receipts(fake, "credited"), ROUNDS);
+    assert_int_equal(receipts(fake, "unmatched"), ROUNDS);
+    await_payers();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1147,6 +1256,7 @@ int main(void)
         PAYING(another_amount_is_not_credited),
         PAYING(a_push_whose_answer_is_lost_is_never_repeated),
         PAYING(a_lost_push_without_a_callback_ends_unresolved),
+        PAYING(a_callback_may_overtake_the_answer),
         PAYING(the_program_itself_prompts),
 #ifdef CRASH_POINTS
         PAYING(a_crash_never_pushes_twice),
@@ -1165,6 +1275,7 @@ int main(void)
         PAYING(forged_callbacks_credit_nothing),
         PAYING(a_secret_is_good_for_its_own_payment),
         PAYING(bad_messages_are_refused),
+        PAYING(who_settles_at_once_credits_once),
         PAYING(queries_share_one_limit),
         PAYING(a_throttled_query_holds_all),
     };

@@ -122,9 +122,9 @@ static enum fault outcome_of(struct sim *sim, int64_t phone)
         return FAULT_REFUSE_406;
     }
     outcome = (enum fault)fault_of_number(faults, FAULT_REFUSE_401, FAULT_REFUSE_409, phone);
-    for (enum fault fault = FAULT_REFUSE_500; fault <= FAULT_REFUSE_502; fault++) {
+    for (int fault = FAULT_REFUSE_500; fault <= FAULT_REFUSE_502; fault++) {
         if (outcome == FAULT_NONE && fault_hits(faults, fault)) {
-            outcome = fault;
+            outcome = (enum fault)fault;
         }
     }
     if (outcome != FAULT_NONE) {

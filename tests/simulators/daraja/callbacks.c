@@ -234,8 +234,8 @@ void callbacks_plan_push(struct sim *sim, uint32_t index, enum result result, bo
 }
 
 /* The callbacks that are only ever sent, lost or doubled. */
-static void plan_plain(struct sim *sim, enum callback_kind kind, uint32_t index, enum fault lost,
-                       enum fault doubled)
+static void plan_plain(struct sim *sim, enum callback_kind kind, uint32_t index, int lost,
+                       int doubled)
 {
     int copies = fault_hits(&sim->faults, doubled) ? 2 : 1;
 

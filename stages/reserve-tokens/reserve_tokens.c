@@ -2,8 +2,8 @@
  * reserve-tokens - set the price of a whole campaign aside, or nothing
  *
  * Reads   campaign.rendered.v1, campaign.launched.v1
- * Emits   campaign.reserved.v1, campaign.changed.v1
- * Tables  campaigns; the ledger's
+ * Emits   campaign.reserved.v1, campaign.changed.v1, tokens.transferred.v1
+ * Tables  campaigns, untold_transfers; the ledger's
  *
  * With too few tokens the campaign takes the status insufficient_tokens and says how many are
  * missing; the tick tries again once the account has as many, whoever granted them. Redelivery does
@@ -22,6 +22,7 @@
 #include "msg/campaign.h"
 #include "msg/event.h"
 #include "stage/stage.h"
+#include "transfers.h"
 
 #define EXPIRED_LOTS_A_TICK 100
 #define RETRIED_A_TICK 20
@@ -149,12 +150,14 @@ static const struct db_statement find_affordable = {
     2
 };
 
-/* Goes on with campaigns whose account was topped up, and retires tokens whose time is over. */
+/* Tells of transfers, retires tokens whose time is over, and goes on with campaigns whose account
+ * was topped up. */
 static bool tick(struct stage *stage, struct err *err)
 {
     AUTO_DB_RESULT struct db_result *found = NULL;
 
-    if (!ledger_expire(stage_db(stage), stage_now_ms(stage), EXPIRED_LOTS_A_TICK, NULL, err) ||
+    if (!transfers_tell(stage, err) ||
+        !ledger_expire(stage_db(stage), stage_now_ms(stage), EXPIRED_LOTS_A_TICK, NULL, err) ||
         !db_query(stage_db(stage), &find_affordable,
                   (struct db_value[]){ db_int8(RETRIED_A_TICK),
                                        db_time(stage_now_ms(stage) - LOST_AFTER_MS) },
@@ -173,7 +176,8 @@ static const struct stage_def reserve_tokens_stage = {
     .name = "reserve-tokens",
     .summary = "set the price of a whole campaign aside, or nothing",
     .reads = (const struct shape *const[]){ &campaign_rendered_v1, &campaign_launched_v1, NULL },
-    .emits = (const struct shape *const[]){ &campaign_reserved_v1, &campaign_changed_v1, NULL },
+    .emits = (const struct shape *const[]){ &campaign_reserved_v1, &campaign_changed_v1,
+                                            &tokens_transferred_v1, NULL },
     .deadline_ms = 5000,
     .workers_env = "RESERVE_WORKER_CONCURRENCY",
     .workers_fallback = "1",

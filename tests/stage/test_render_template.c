@@ -601,6 +601,28 @@ static void the_price_is_the_sum_of_the_segments_of_the_frozen_texts(void **stat
         sum += table[i].segments;
     }
     assert_int_equal(of(fake, id, "segments"), sum);
+    assert_int_equal(of(fake, id, "just_over"), 5); /* 161, 307, 162, 71 and 72 units */
+}
+
+static void texts_just_over_a_segment_are_counted_once_for_each_who_gets_one(void **state)
+{
+    static const struct {
+        int length, just_over;
+    } table[] = { { 160, 0 }, { 161, 2 }, { 170, 2 }, { 171, 0 }, { 306, 0 }, { 316, 2 } };
+    struct fake_stage *fake = *state;
+
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        char text[400] = "";
+        char rows[200];
+
+        memset(text, 'a', (size_t)table[i].length);
+        int64_t id = receiving(fake, text);
+        /* The second number is there twice, the third is none. */
+        snprintf(rows, sizeof rows,
+                 "[[\"071300001%zu\"],[\"071300002%zu\"],[\"071300002%zu\"],[\"1\"]]", i, i, i);
+        assert_done(fake, give_chunk(fake, id, 1, 1, "[\"phone\"]", rows));
+        assert_int_equal(of(fake, id, "just_over"), table[i].just_over);
+    }
 }
 
 static void a_text_without_fields_is_kept_once(void **state)
@@ -720,6 +742,7 @@ int main(void)
         SCENE(chunks_whose_rows_overlap_refuse_the_campaign),
         SCENE(a_chunk_beyond_the_announced_number_refuses_the_campaign),
         SCENE(the_price_is_the_sum_of_the_segments_of_the_frozen_texts),
+        SCENE(texts_just_over_a_segment_are_counted_once_for_each_who_gets_one),
         SCENE(a_text_without_fields_is_kept_once),
         SCENE(many_chance_rows_come_out_as_a_simple_model_says),
         SCENE(a_chunk_of_a_campaign_that_is_cancelled_is_not_taken),

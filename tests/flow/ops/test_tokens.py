@@ -72,6 +72,30 @@ class Case(unittest.TestCase):
 
 
 class Tokens(Case):
+    def test_a_reference_has_a_receipt(self):
+        giver, taker = self.account(1000), self.account()
+        said = ctl("tokens", "transfer", "--account", giver, "--to", taker, "--tokens", 300,
+                   "--reason", "for the fair")
+        reference = re.match(r"TRF-\d{12}", said)[0]
+        for slug, words in ((giver, ["-300", taker]), (taker, ["+300", giver])):
+            receipt = ctl("tokens", "receipt", reference, "--account", slug)
+            for word in ["Acme", reference, "for the fair", "by", "clerk", *words]:
+                self.assertIn(word, receipt)
+        self.assertIn("no operation of %s is 'TRF-1'" % giver,
+                      ctl("tokens", "receipt", "TRF-1", "--account", giver, status=FAILED))
+
+    def test_usage_and_insights_of_an_account(self):
+        slug = self.account(1000)
+        said = ctl("tokens", "usage", "--account", slug, "--days", 3)
+        self.assertEqual(len(re.findall(r"^20\d\d-\d\d-\d\d +0 +0 +0$", said, re.MULTILINE)), 3)
+        self.assertIn("CAMPAIGN (0 of 0)", said)
+        for days in (0, 367):
+            ctl("tokens", "usage", "--account", slug, "--days", days, status=USAGE)
+        said = ctl("tokens", "insights", "--user", slug + "@test")
+        for words in ("available              1,000", "nothing was used", "by agreement",
+                      "0 recipients, 0 tokens"):
+            self.assertIn(words, said)
+
     def test_a_transfer_is_done_once_and_both_see_it(self):
         giver, taker = self.account(1000), self.account()
         words = ["tokens", "transfer", "--user", giver + "@test", "--to", taker + "@test",

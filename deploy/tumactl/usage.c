@@ -66,11 +66,11 @@ static void print_networks(struct ctl *ctl, const struct usage *usage)
     for (size_t i = 0; i < usage->network_count; i++) {
         const struct usage_network *network = &usage->networks[i];
         const char *code = arena_printf(ctl->arena, "%lld", (long long)network->network);
+        const char *name = at_network_name(code);
 
         printf("%-36.60s %12s %12s %12s %14s\n",
-               network->network != 0
-                   ? arena_printf(ctl->arena, "%s %s", code, at_network_name(code))
-                   : "not named by a report",
+               network->network != 0 ? arena_printf(ctl->arena, "%s %s", code, name ? name : "")
+                                     : "not named by a report",
                ctl_number(ctl, network->tokens), ctl_number(ctl, network->recipients),
                ctl_number(ctl, network->delivered), ctl_number(ctl, network->failed_tokens));
     }

@@ -537,10 +537,10 @@ static void a_campaign_that_is_over_is_counted_by_network(void **state)
     assert_done(fake, report(fake, "n-2", NUMBER(2), "Failed", ""));
     sweep(fake); /* completes it */
     sweep(fake);
-    assert_int_equal(fake_number(fake, "SELECT sum(recipients) FROM network_usage"), 2);
-    assert_int_equal(fake_number(fake, "SELECT sum(failed_tokens) FROM network_usage"), 1);
+    assert_int_equal(fake_number(fake, "SELECT sum(recipients)::bigint FROM network_usage"), 2);
+    assert_int_equal(fake_number(fake, "SELECT sum(failed_tokens)::bigint FROM network_usage"), 1);
     sweep(fake);
-    assert_int_equal(fake_number(fake, "SELECT sum(tokens) FROM network_usage"), 2);
+    assert_int_equal(fake_number(fake, "SELECT sum(tokens)::bigint FROM network_usage"), 2);
 }
 
 static void a_campaign_without_its_last_reports_is_complete_after_three_days(void **state)

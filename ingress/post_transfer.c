@@ -146,8 +146,8 @@ enum reply post_transfer(struct request *req)
         .limit_each = settings->transfer_max,
         .limit_day = settings->transfer_day_max,
     };
-    struct account to;
-    struct gift gift;
+    struct account to = { 0 };
+    struct gift gift = { 0 };
     const char *noted;
     enum reply reply;
     struct err err;

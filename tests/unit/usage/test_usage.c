@@ -371,7 +371,7 @@ static void subscribe(struct db *db, const char *plan)
     struct err err;
 
     assert_ok(db_begin(db, &err));
-    assert_ok(plan_subscribe(db, 1, plan, plan, clock_now_ms(), arena, &bought, &err));
+    assert_ok(plan_subscribe(db, 1, plan, plan, NULL, clock_now_ms(), arena, &bought, &err));
     assert_ok(db_commit(db, &err));
 }
 

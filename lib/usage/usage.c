@@ -207,7 +207,10 @@ bool usage_read(struct db *db, int64_t account, int64_t days, int64_t top, int64
 
 #define CAMPAIGNS_A_TIME "500"
 
-/* Campaigns that never had a batch are none of ours: campaigns_uncounted leaves them out. */
+/*
+ * Campaigns that never had a batch are none of ours: campaigns_uncounted leaves them out. Which come
+ * first does not matter, and an order would have to be made from all that wait.
+ */
 static const struct db_statement count_some = {
     "usage_count",
     "WITH over AS ("
@@ -218,7 +221,7 @@ static const struct db_statement count_some = {
     "               AND (coalesce(c.sent_at, c.started_at) <= $2"
     "                    OR NOT EXISTS (SELECT FROM batches b WHERE b.campaign_id = c.id"
     "                                                           AND b.settled_at IS NULL)))"
-    "     ORDER BY c.id LIMIT " CAMPAIGNS_A_TIME " FOR UPDATE OF c SKIP LOCKED),"
+    "     LIMIT " CAMPAIGNS_A_TIME " FOR UPDATE OF c SKIP LOCKED),"
     " queued AS ("
     "    SELECT *, sum(last_seq - counted_seq) OVER (ORDER BY id) - (last_seq - counted_seq)"
     "              AS before FROM over),"

@@ -208,8 +208,8 @@ bool usage_read(struct db *db, int64_t account, int64_t days, int64_t top, int64
 #define CAMPAIGNS_A_TIME "500"
 
 /*
- * Campaigns that never had a batch are none of ours: campaigns_uncounted leaves them out. Which come
- * first does not matter, and an order would have to be made from all that wait.
+ * Campaigns that never had a batch are none of ours: campaigns_uncounted leaves them out. Which
+ * come first does not matter, and an order would have to be made from all that wait.
  */
 static const struct db_statement count_some = {
     "usage_count",

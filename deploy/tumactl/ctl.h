@@ -119,7 +119,8 @@ const char *ctl_number(struct ctl *ctl, int64_t number);
 
 /* The table of commands ends with a NULL; each is defined in the file of its subject. */
 extern const struct command migrate_command, topology_command;
-extern const struct command account_create_command, account_list_command, sender_add_command;
+extern const struct command account_create_command, account_list_command, account_set_command,
+    sender_add_command, alerts_list_command;
 extern const struct command key_create_command, key_list_command, key_revoke_command;
 extern const struct command tokens_add_command, tokens_check_command, tokens_expire_command,
     tokens_transfer_command, tokens_adjust_command, tokens_history_command,

@@ -19,6 +19,8 @@ static const struct command *const commands[] = {
     &topology_command,
     &account_create_command,
     &account_list_command,
+    &account_set_command,
+    &alerts_list_command,
     &sender_add_command,
     &key_create_command,
     &key_list_command,

@@ -2,9 +2,9 @@
  * reserve-tokens - set the price of a whole campaign aside, or nothing
  *
  * Reads   campaign.rendered.v1, campaign.launched.v1
- * Emits   campaign.reserved.v1, campaign.changed.v1, and from the tick campaign.launched.v1 and
- *         campaign.completed.v1
- * Tables  campaigns; the ledger's
+ * Emits   campaign.reserved.v1, campaign.changed.v1, and from the tick campaign.launched.v1,
+ *         campaign.completed.v1 and account.alerted.v1
+ * Tables  campaigns, alerts; reads accounts; the ledger's
  *
  * With too few tokens the campaign takes the status insufficient_tokens and says how many are
  * missing. It goes on once the account has as many, whoever granted them: wait.h has the rules.
@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "alerts.h"
 #include "base/id.h"
 #include "campaign/store.h"
 #include "campaign/tell.h"
@@ -35,6 +36,16 @@ static const struct conf_item conf_items[] = {
             "How long later campaigns of its account may overtake one that waits for tokens."),
     CONF_MS(struct reserve_conf, wait_limit_ms, "RESERVE_WAIT_LIMIT", "168h", 1000, 7776000000,
             "How long a campaign waits for tokens; then it is expired."),
+    CONF_INT(
+        struct reserve_conf, low_balance, "ALERT_LOW_BALANCE", "50", 0, 1000000000,
+        "An account with fewer tokens is alerted, unless it has a number of its own; 0: none."),
+    CONF_MS(struct reserve_conf, expiring_ms, "ALERT_EXPIRING", "168h", 0, 7776000000,
+            "How long before its tokens expire an account is alerted; 0s: never."),
+    CONF_INT(
+        struct reserve_conf, spend_factor, "ALERT_SPEND_FACTOR", "5", 0, 1000,
+        "An account is alerted when it spends so many times its usual day's tokens; 0: never."),
+    CONF_INT(struct reserve_conf, spend_floor, "ALERT_SPEND_FLOOR", "1000", 0, 1000000000,
+             "Tokens a day that are never unusual."),
     CONF_END,
 };
 
@@ -191,9 +202,17 @@ static bool expire(struct stage *stage, struct err *err)
     return true;
 }
 
+static bool start(struct stage *stage, struct err *err)
+{
+    (void)err;
+    stage_set_state(stage, alerts_begin(stage));
+    return true;
+}
+
 static bool tick(struct stage *stage, struct err *err)
 {
-    return expire(stage, err) && wait_tick(stage, err);
+    return expire(stage, err) && alerts_tick(stage, stage_state(stage), err) &&
+           wait_tick(stage, err);
 }
 
 static const struct stage_def reserve_tokens_stage = {
@@ -201,12 +220,14 @@ static const struct stage_def reserve_tokens_stage = {
     .summary = "set the price of a whole campaign aside, or nothing",
     .reads = (const struct shape *const[]){ &campaign_rendered_v1, &campaign_launched_v1, NULL },
     .emits = (const struct shape *const[]){ &campaign_reserved_v1, &campaign_changed_v1,
-                                            &campaign_launched_v1, &campaign_completed_v1, NULL },
+                                            &campaign_launched_v1, &campaign_completed_v1,
+                                            &account_alerted_v1, NULL },
     .conf = conf_items,
     .conf_size = sizeof(struct reserve_conf),
     .deadline_ms = 5000,
     .workers_env = "RESERVE_WORKER_CONCURRENCY",
     .workers_fallback = "1",
+    .start = start,
     .handle = handle,
     .tick = tick,
 };

@@ -22,6 +22,8 @@
 struct reserve_conf {
     long overtake_ms;
     long wait_limit_ms;
+    long low_balance, spend_factor, spend_floor; /* alerts.h */
+    long expiring_ms;
 };
 
 /* The campaign that this one may not overtake, or 0. */

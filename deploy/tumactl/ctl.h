@@ -123,7 +123,7 @@ extern const struct command account_create_command, account_list_command, accoun
     sender_add_command, alerts_list_command;
 extern const struct command key_create_command, key_list_command, key_revoke_command;
 extern const struct command tokens_add_command, tokens_check_command, tokens_expire_command,
-    tokens_transfer_command, tokens_adjust_command, tokens_history_command,
+    tokens_cleanup_command, tokens_transfer_command, tokens_adjust_command, tokens_history_command,
     tokens_statement_command, statement_key_create_command;
 extern const struct command plan_list_command, plan_set_command, plan_subscribe_command;
 extern const struct command payments_list_command, payments_show_command, payments_query_command,

@@ -31,6 +31,7 @@ static const struct command *const commands[] = {
     &tokens_transfer_command,
     &tokens_adjust_command,
     &tokens_expire_command,
+    &tokens_cleanup_command,
     &tokens_statement_command,
     &statement_key_create_command,
     &plan_list_command,

@@ -348,9 +348,12 @@ static const struct db_statement checks[] = {
     { "holds: what was drawn from lots and not given back is not released",
       "SELECT h.id, h.amount - h.released - h.refunded || ' kept, lots gave '"
       "       || coalesce(d.amount, 0)"
-      "  FROM token_holds h LEFT JOIN (SELECT hold_id, sum(amount) AS amount FROM "
-      "token_hold_lots"
-      "                                 GROUP BY 1) d ON d.hold_id = h.id"
+      "  FROM token_holds h"
+      "       LEFT JOIN (SELECT hold_id, sum(amount) AS amount"
+      "                    FROM (SELECT hold_id, amount FROM token_hold_lots"
+      "                          UNION ALL"
+      "                          SELECT hold_id, amount FROM token_hold_lots_archive) lots"
+      "                   GROUP BY 1) d ON d.hold_id = h.id"
       " WHERE h.amount - h.released - h.refunded <> coalesce(d.amount, 0) AND" IF_WANTED("h.id"),
       1 },
     { "holds: each is the quote of its campaign",

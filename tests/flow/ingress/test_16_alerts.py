@@ -50,7 +50,7 @@ def test_bad_questions_are_refused(env):
     for words, code, field in (({"kind": "low"}, "bad_filter", "kind"),
                                ({"limit": 0}, "bad_limit", "limit"),
                                ({"cursor": "x"}, "bad_cursor", "cursor"),
-                               ({"days": 7}, "unknown_parameter", "days")):
+                               ({"days": 7}, "unknown_argument", "days")):
         reply = env.ask("GET", ALERTS, key="alerted", **words)
         expect((reply.status, reply.body["code"], reply.body.get("field")), (400, code, field),
                "refusal of %r" % words)

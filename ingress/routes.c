@@ -46,7 +46,7 @@ const struct route routes[] = {
     { "GET", "/api/tokens/balance", SCOPE_READ, .handle = get_balance,
       .summary = "The account's tokens" },
     { "GET", "/api/tokens/alerts", SCOPE_READ, .handle = get_alerts,
-      .summary = "What the account should hear of before it hurts" },
+      .summary = "What the account should hear of before it hurts, page by page" },
     { "GET", "/api/plans", SCOPE_READ, .handle = get_plans,
       .summary = "The plans on sale, and the account's own" },
     { "POST", "/api/tokens/purchase", SCOPE_ADMIN, BODY_JSON, .acts = true, .handle = post_purchase,

@@ -5,7 +5,8 @@
  * Emits   batch.done.v1; batch.ready.v1 for what is to be tried again; from the tick route.held.v1
  *         and route.opened.v1
  * Calls   POST $AT_SMS_URL/messaging (or /messaging/bulk), GET $AT_SMS_URL/user
- * Tables  batches, recipients, routes, campaigns, suppressions, provider_credit, alerts; the ledger's
+ * Tables  batches, recipients, routes, campaigns, suppressions, provider_credit, alerts; the
+ * ledger's
  *
  * The provider knows no idempotency key, so a redelivered message must not send again: a window
  * of recipients is claimed in a committed transaction before its requests leave, and what is found

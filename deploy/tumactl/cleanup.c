@@ -50,7 +50,7 @@ static const struct db_statement archive_bodies = {
     "WITH old AS MATERIALIZED ("
     "    SELECT b.id, b.body FROM payment_callbacks b JOIN payments p ON p.id = b.payment_id"
     "     WHERE b.received_at < $1 AND b.id > $2 AND b.body <> ''"
-    "       AND p.status IN ('paid', 'failed') AND p.ended_at < $1"
+    "       AND p.status IN ('paid', 'failed', 'reversed') AND p.ended_at < $1"
     "     ORDER BY b.id LIMIT $3),"
     " kept AS ("
     "    INSERT INTO payment_bodies_archive (callback_id, body)"

@@ -235,8 +235,9 @@ class Cleanup(Case):
 
     def test_bodies_of_callbacks_are_archived_once_their_payment_has_ended(self):
         slug = self.account()
-        sql("""INSERT INTO purchases (id, account_id, reference, plan, tokens, amount_minor, currency, status)
-            SELECT 1, id, 'TK00000001', 'starter', 1000, 100000, 'KES', 'paid' FROM accounts WHERE slug = '{0}';
+        sql("""INSERT INTO purchases (id, account_id, reference, plan, tokens, valid_days, amount_minor,
+                    currency, status)
+            SELECT 1, id, 'TK00000001', 'starter', 1000, 30, 100000, 'KES', 'paid' FROM accounts WHERE slug = '{0}';
             INSERT INTO payments (id, purchase_id, account_id, provider, msisdn, amount_minor, currency,
                     status, ended_at)
             SELECT x.id, 1, a.id, 'mpesa', 254700000001, 100000, 'KES', x.status, now() - interval '90 days'

@@ -55,6 +55,8 @@ const struct route routes[] = {
       .summary = "What tokens went for: by day, campaign, channel and network" },
     { "GET", "/api/tokens/insights", SCOPE_READ, .handle = get_insights,
       .summary = "How long tokens last, which plan fits, what is wasted" },
+    { "GET", "/api/tokens/alerts", SCOPE_READ, .handle = get_alerts,
+      .summary = "What the account should hear of before it hurts, page by page" },
     { "GET", "/api/plans", SCOPE_READ, .handle = get_plans,
       .summary = "The plans on sale, and the account's own" },
     { "POST", "/api/tokens/purchase", SCOPE_ADMIN, BODY_JSON, .acts = true, .handle = post_purchase,

@@ -228,7 +228,7 @@ const struct command campaign_resume_command = {
     .arguments = "CAMPAIGN",
     .arguments_min = 1,
     .arguments_max = 1,
-    .summary = "Go on with a paused campaign",
+    .summary = "Go on with a paused campaign, or look again for the tokens it lacks",
     .run = resume,
 };
 const struct command campaign_cancel_command = {

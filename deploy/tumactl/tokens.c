@@ -112,12 +112,12 @@ static bool expire(struct ctl *ctl, struct err *err)
 {
     struct db *db;
     int64_t lots;
-    int64_t accounts = 0;
+    int64_t all = 0;
 
     if (!ctl_db(ctl, &db, err)) {
         return false;
     }
-    do {
+    do { /* an account each time */
         if (!db_begin(db, err)) {
             return false;
         }
@@ -125,9 +125,9 @@ static bool expire(struct ctl *ctl, struct err *err)
             db_rollback(db);
             return false;
         }
-        accounts += lots;
+        all += lots;
     } while (lots > 0);
-    printf(accounts > 0 ? "expired tokens were retired\n" : "nothing has expired\n");
+    printf(all > 0 ? "expired tokens were retired\n" : "nothing has expired\n");
     return true;
 }
 

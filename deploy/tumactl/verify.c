@@ -348,9 +348,12 @@ static const struct db_statement checks[] = {
     { "holds: what was drawn from lots and not given back is not released",
       "SELECT h.id, h.amount - h.released - h.refunded || ' kept, lots gave '"
       "       || coalesce(d.amount, 0)"
-      "  FROM token_holds h LEFT JOIN (SELECT hold_id, sum(amount) AS amount FROM "
-      "token_hold_lots"
-      "                                 GROUP BY 1) d ON d.hold_id = h.id"
+      "  FROM token_holds h"
+      "       LEFT JOIN (SELECT hold_id, sum(amount) AS amount"
+      "                    FROM (SELECT hold_id, amount FROM token_hold_lots"
+      "                          UNION ALL"
+      "                          SELECT hold_id, amount FROM token_hold_lots_archive) lots"
+      "                   GROUP BY 1) d ON d.hold_id = h.id"
       " WHERE h.amount - h.released - h.refunded <> coalesce(d.amount, 0) AND" IF_WANTED("h.id"),
       1 },
     { "holds: each is the quote of its campaign",
@@ -379,6 +382,25 @@ static const struct db_statement checks[] = {
       "                                 GROUP BY 1) b ON b.campaign_id = h.id"
       " WHERE h.captured <> coalesce(b.captured, 0) AND" IF_WANTED("h.id"),
       1 },
+    { "holds: tokens refunded are those of the campaign's batches",
+      "SELECT h.id, h.refunded || ' refunded, batches say ' || coalesce(b.refunded, 0)"
+      "  FROM token_holds h LEFT JOIN (SELECT campaign_id, sum(refunded) AS refunded"
+      "                                  FROM batches GROUP BY 1) b ON b.campaign_id = h.id"
+      " WHERE h.refunded <> coalesce(b.refunded, 0) AND" IF_WANTED("h.id"),
+      1 },
+    { "batches: tokens refunded are of recipients that a report has ended",
+      "WITH ended AS ("
+      "  SELECT r.campaign_id, r.batch, sum(segments) AS tokens FROM recipients r"
+      "   WHERE r.state IN (4, 5, 6) AND " IS_PAID " AND r.batch IS NOT NULL AND" IF_WANTED(
+          "r.campaign_id") "GROUP BY 1, 2)"
+                           " SELECT b.campaign_id, 'batch ' || b.batch || ': ' || b.refunded || ' "
+                           "refunded of '"
+                           "        || coalesce(e.tokens, 0)"
+                           "   FROM batches b LEFT JOIN ended e ON e.campaign_id = b.campaign_id "
+                           "AND e.batch = b.batch"
+                           "  WHERE b.refunded > coalesce(e.tokens, 0) AND" IF_WANTED(
+                               "b.campaign_id"),
+      2 },
     { "campaigns: nothing was sent without a hold",
       "SELECT b.campaign_id, 'batches but no hold'"
       "  FROM (SELECT DISTINCT campaign_id FROM batches WHERE" IF_WANTED(

@@ -23,7 +23,8 @@ static const struct steering steerings[] = {
                           " reserving insufficient_tokens scheduled sending paused sent completed ",
                           "reserving", &campaign_launched_v1 },
     [CAMPAIGN_PAUSE] = { "pause", " sending scheduled ", " paused ", "paused", NULL },
-    [CAMPAIGN_RESUME] = { "resume", " paused ", " sending scheduled sent completed ", "sending",
+    [CAMPAIGN_RESUME] = { "resume", " paused ",
+                          " insufficient_tokens sending scheduled sent completed ", "sending",
                           &campaign_resumed_v1 },
     [CAMPAIGN_CANCEL] = { "cancel",
                           " receiving quoted reserving insufficient_tokens scheduled sending "
@@ -100,6 +101,9 @@ bool campaign_steer(struct db *db, int64_t account_id, int64_t id, enum campaign
         /* Said again: the fact is told again too, in case the first telling was lost. */
         out_steered->status = literal(status);
         out_steered->publish = steering->publish;
+        if (action == CAMPAIGN_RESUME && strcmp(status, "insufficient_tokens") == 0) {
+            out_steered->publish = &campaign_launched_v1; /* are there tokens now? */
+        }
         return true;
     }
     if (!among(steering->from, status)) {

@@ -71,7 +71,10 @@ struct campaign_steered {
     enum lane lane;
 };
 
-/* account_id 0 steers any account's. Doing again what is already so is no error. */
+/*
+ * account_id 0 steers any account's. Doing again what is already so is no error. To resume one that
+ * lacks tokens is to look for them again: its status stays until they were found.
+ */
 bool campaign_steer(struct db *db, int64_t account_id, int64_t id, enum campaign_action action,
                     struct campaign_steered *out_steered, struct err *err);
 

@@ -382,16 +382,22 @@ bool ledger_close(struct db *db, int64_t account, int64_t hold, const char *refe
 
 /*
  * A lot that gets tokens back after its time expires again: the transaction tells the times apart.
- * Accounts that are locked have their turn next time. Several lots of an account are linked one
- * after the other, beginning at the head.
+ * The account whose lot is due longest has its turn, unless it is locked: then the next one has.
+ * Several lots of an account are linked one after the other, beginning at the head.
  */
 static const struct db_statement expire_lots = {
     "ledger_expire",
-    "WITH RECURSIVE locked AS ("
-    "    SELECT l.id, l.account_id, l.available, b.head_position, b.head_hash"
+    "WITH RECURSIVE turn AS ("
+    "    SELECT b.account_id"
     "      FROM token_lots l JOIN token_balances b ON b.account_id = l.account_id"
     "     WHERE l.available > 0 AND l.expires_at <= $1"
-    "     ORDER BY l.expires_at, l.id LIMIT $2 FOR UPDATE OF b, l SKIP LOCKED),"
+    "     ORDER BY l.expires_at, l.id LIMIT 1 FOR UPDATE OF b SKIP LOCKED),"
+    " locked AS ("
+    "    SELECT l.id, l.account_id, l.available, b.head_position, b.head_hash"
+    "      FROM turn t JOIN token_balances b ON b.account_id = t.account_id"
+    "           JOIN token_lots l ON l.account_id = t.account_id"
+    "     WHERE l.available > 0 AND l.expires_at <= $1"
+    "     ORDER BY l.expires_at, l.id LIMIT $2 FOR UPDATE OF b, l),"
     " due AS ("
     "    SELECT *, row_number() OVER (PARTITION BY account_id ORDER BY id) AS nr FROM locked),"
     " chain AS ("

@@ -13,8 +13,8 @@
  * same reference changes nothing and succeeds. Balances cannot go below zero: the constraints of
  * token_balances say no. The hold of a campaign has the campaign's id.
  * The balance row is locked first and until the commit, so calls for one account go one by one: let
- * them be the last of a transaction, and those for several accounts be of several transactions. A
- * transfer locks both of its accounts, in the order of their ids.
+ * them be the last of a transaction, and those for several accounts be of several transactions, or
+ * in the order of the accounts' ids. A transfer locks both of its accounts in that order.
  *
  * The entries of an account are a chain: each has the next position and the hash of the one before
  * it (migrations/0013_ledger_chain.sql). Reading them is lib/ledger/history.h's.
@@ -107,7 +107,11 @@ struct ledger_adjustment {
 bool ledger_adjust(struct db *db, const struct ledger_adjustment *adjustment, int64_t now_ms,
                    bool *out_new, struct err *err);
 
-/* Moves expired lots' rest to expired; at most limit lots. *out_lots: how many. */
+/*
+ * Moves the rest of expired lots to expired: of one account, the one that is due longest and that
+ * nobody has locked, and at most limit of its lots. *out_lots: how many. To be called, each time in
+ * a transaction of its own, until that is 0.
+ */
 bool ledger_expire(struct db *db, int64_t now_ms, int limit, int64_t *out_lots, struct err *err);
 
 #endif

@@ -92,3 +92,23 @@ const struct shape tokens_transferred_v1 = {
     .size = sizeof(struct transfer_event),
     .fields = transfer_fields,
 };
+
+static const struct field alert_fields[] = {
+    FIELD_STR(struct alert_event, alert, 1, ID_TEXT_BYTES - 1),
+    FIELD_STR(struct alert_event, account, 0, ACCOUNT_SLUG_MAX, FIELD_OPTIONAL),
+    FIELD_STR(struct alert_event, kind, 1, EVENT_WORD_MAX),
+    FIELD_STR(struct alert_event, day, 1, EVENT_WORD_MAX),
+    FIELD_STR(struct alert_event, detail, 0, EVENT_DETAIL_MAX, FIELD_OPTIONAL),
+    FIELD_INT(struct alert_event, value, -EVENT_AMOUNT_MAX, EVENT_AMOUNT_MAX),
+    FIELD_INT(struct alert_event, threshold, 0, EVENT_AMOUNT_MAX, FIELD_OPTIONAL),
+    MESSAGE_TIME(struct alert_event, expires_ms, "expires", FIELD_OPTIONAL),
+    FIELD_STR(struct alert_event, currency, 0, 3, FIELD_OPTIONAL),
+    MESSAGE_TIME(struct alert_event, at_ms, "at"),
+    FIELD_END,
+};
+
+const struct shape account_alerted_v1 = {
+    .type = "account.alerted.v1",
+    .size = sizeof(struct alert_event),
+    .fields = alert_fields,
+};

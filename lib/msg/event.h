@@ -19,6 +19,7 @@
 #define EVENT_SHORTSTR_MAX 255 /* AMQP's own limit of message_id and type */
 #define EVENT_COUNT_MAX 1000000000
 #define EVENT_TOKENS_MAX INT64_C(1000000000000)
+#define EVENT_AMOUNT_MAX INT64_C(1000000000000000) /* ten-thousandths of money, too */
 
 /* campaign.changed.v1: a campaign took a new status; campaign.completed.v1: its last. */
 struct campaign_event {
@@ -65,6 +66,22 @@ struct transfer_event {
     int64_t at_ms;
 };
 
+/* account.alerted.v1: tokens run low or out, or are spent oddly; or the provider's credit is low.
+ */
+struct alert_event {
+    const char *alert;
+    const char *account; /* "": for operators */
+    const char *kind;
+    const char *day;
+    const char *detail; /* for people */
+    int64_t value;      /* tokens, or ten-thousandths of the currency */
+    int64_t threshold;  /* 0: none */
+    int64_t expires_ms; /* 0: none */
+    const char *currency;
+    int64_t at_ms;
+};
+
+extern const struct shape account_alerted_v1;
 extern const struct shape campaign_changed_v1;
 extern const struct shape campaign_completed_v1;
 extern const struct shape message_parked_v1;

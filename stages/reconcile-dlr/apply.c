@@ -129,7 +129,7 @@ static const struct db_statement update_recipients = {
     " WHERE r.msisdn = u.msisdn AND r.campaign_id >= u.low AND r.campaign_id < u.high"
     "   AND r.provider_id = u.id AND r.state = $8 AND ($9::text IS NULL OR (r.reason = $9 AND "
     "u.state = 4))"
-    " RETURNING u.i, r.campaign_id, r.batch, r.state",
+    " RETURNING u.i, r.campaign_id, r.batch, r.state, r.seq, r.segments",
     10
 };
 
@@ -261,6 +261,17 @@ static bool count(struct db *db, const struct db_result *rows, bool overturned, 
                   NULL, err);
 }
 
+/* What was sent, and so paid for, and did not arrive. */
+static void note_failed(const struct db_result *rows, struct refunds *refunds)
+{
+    for (int i = 0; i < db_rows(rows); i++) {
+        if (db_get_int(rows, i, 3) != STATE_DELIVERED) {
+            refunds_note(refunds, db_get_int(rows, i, 1), (int32_t)db_get_int(rows, i, 2),
+                         (int32_t)db_get_int(rows, i, 4), (int32_t)db_get_int(rows, i, 5));
+        }
+    }
+}
+
 /* The columns without those that rows returned. */
 static struct columns *without(const struct columns *all, const struct db_result *rows,
                                struct arena *arena)
@@ -312,8 +323,8 @@ static const struct db_statement find_known = {
  * Reports the first update did not place: about an old campaign, a success after an absence, a
  * repetition, a stranger.
  */
-static bool place_rest(struct db *db, struct columns *rest, int64_t now_ms, struct arena *arena,
-                       struct applied *applied, struct err *err)
+static bool place_rest(struct db *db, struct columns *rest, int64_t now_ms, struct refunds *refunds,
+                       struct arena *arena, struct applied *applied, struct err *err)
 {
     const struct span old = { now_ms - LOOK_BACK_MS, now_ms - RECENT_MS };
     const struct span whole = { now_ms - LOOK_BACK_MS, now_ms + LOOK_AHEAD_MS };
@@ -325,6 +336,7 @@ static bool place_rest(struct db *db, struct columns *rest, int64_t now_ms, stru
         !count(db, placed, false, now_ms, arena, err)) {
         return false;
     }
+    note_failed(placed, refunds);
     applied->changed += db_rows(placed);
     rest = without(rest, placed, arena);
     if (!update(db, rest, whole, STATE_FAILED, "AbsentSubscriber", &overturned, err) ||
@@ -349,7 +361,8 @@ static bool place_rest(struct db *db, struct columns *rest, int64_t now_ms, stru
 }
 
 bool apply_reports(struct db *db, struct report *reports, size_t report_count, int64_t now_ms,
-                   struct arena *arena, struct applied *out_applied, struct err *err)
+                   struct refunds *refunds, struct arena *arena, struct applied *out_applied,
+                   struct err *err)
 {
     AUTO_DB_RESULT struct db_result *rows = NULL;
     const struct span recent = { now_ms - RECENT_MS, now_ms + LOOK_AHEAD_MS };
@@ -365,9 +378,10 @@ bool apply_reports(struct db *db, struct report *reports, size_t report_count, i
         !count(db, rows, false, now_ms, arena, err)) {
         return false;
     }
+    note_failed(rows, refunds);
     applied.changed = db_rows(rows);
     if ((size_t)db_rows(rows) < columns->count &&
-        !place_rest(db, without(columns, rows, arena), now_ms, arena, &applied, err)) {
+        !place_rest(db, without(columns, rows, arena), now_ms, refunds, arena, &applied, err)) {
         return false;
     }
     *out_applied = applied;
@@ -407,8 +421,9 @@ static const struct db_statement resolve_doubt = {
     8
 };
 
-bool apply_to_doubt(struct db *db, const struct report *report, int64_t now_ms, struct arena *arena,
-                    bool *out_matched, struct err *err)
+bool apply_to_doubt(struct db *db, const struct report *report, int64_t now_ms,
+                    struct refunds *refunds, struct arena *arena, bool *out_matched,
+                    struct err *err)
 {
     AUTO_DB_RESULT struct db_result *found = NULL;
     int64_t network = 0;
@@ -436,6 +451,10 @@ bool apply_to_doubt(struct db *db, const struct report *report, int64_t now_ms, 
         return false;
     }
     *out_matched = rows == 1;
+    if (rows == 1 && state_of(report) != STATE_DELIVERED) {
+        refunds_note(refunds, db_get_int(found, 0, 0), (int32_t)db_get_int(found, 0, 2),
+                     (int32_t)db_get_int(found, 0, 1), (int32_t)db_get_int(found, 0, 3));
+    }
     return rows == 0 ||
            ledger_settle(db, db_get_int(found, 0, 4), db_get_int(found, 0, 0),
                          arena_printf(arena, "%lld/doubt/%lld", (long long)db_get_int(found, 0, 0),

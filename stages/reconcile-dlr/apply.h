@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "db/db.h"
 #include "provider/africastalking.h"
+#include "refund.h"
 
 /* A report that decides something: its words already have their meaning. */
 struct report {
@@ -35,17 +36,20 @@ struct applied {
     size_t *which;    /* their indexes, in the arena */
 };
 
+/* Recipients that failed or expired by them are noted in refunds. */
 bool apply_reports(struct db *db, struct report *reports, size_t count, int64_t now_ms,
-                   struct arena *arena, struct applied *out_applied, struct err *err)
-    __attribute__((warn_unused_result));
+                   struct refunds *refunds, struct arena *arena, struct applied *out_applied,
+                   struct err *err) __attribute__((warn_unused_result));
 
 /*
  * A report whose message id no sent recipient has: it is about the recipient in doubt that has the
  * id, or else about the one with its number, if exactly one is in doubt since before the report.
- * *out_matched says so; then the recipient, its batch and the ledger are set right.
+ * *out_matched says so; then the recipient, its batch and the ledger are set right, and what failed
+ * is noted in refunds.
  */
-bool apply_to_doubt(struct db *db, const struct report *report, int64_t now_ms, struct arena *arena,
-                    bool *out_matched, struct err *err) __attribute__((warn_unused_result));
+bool apply_to_doubt(struct db *db, const struct report *report, int64_t now_ms,
+                    struct refunds *refunds, struct arena *arena, bool *out_matched,
+                    struct err *err) __attribute__((warn_unused_result));
 
 /*
  * Numbers whose network says that they opted out are not sent to again. To be called once the

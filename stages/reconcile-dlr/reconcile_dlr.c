@@ -14,6 +14,9 @@
  * counted; a report without recipient is tried again (sweep.h) and may be the evidence that
  * resolves a recipient in doubt.
  *
+ * Tokens are taken for what the provider accepted. Where REFUND_FAILED_REPORTS or the account says
+ * so, a report of failure gives them back, once, in the same transaction; see refund.h.
+ *
  * Retried   the database says so. Rejected  never for what a provider wrote.
  */
 #include <string.h>
@@ -33,6 +36,8 @@ static const struct conf_item conf_items[] = {
             2592000000, "How long after its last batch a campaign waits for missing reports."),
     CONF_MS(struct reconcile_conf, doubt_deadline_ms, "RECONCILE_DOUBT_DEADLINE", "72h", 1000,
             2592000000, "How long a recipient may be in doubt before it counts as failed."),
+    CONF_BOOL(struct reconcile_conf, refund_failed, "REFUND_FAILED_REPORTS", "off",
+              "Give tokens back when a report says failed or expired; an account may differ."),
     CONF_END,
 };
 
@@ -116,14 +121,17 @@ static bool gather_reports(struct stage *stage, const struct message *in, size_t
 
 static bool apply(struct stage *stage, const struct gathered *gathered, struct err *err)
 {
+    const struct reconcile_conf *conf = stage_conf(stage);
     struct applied applied;
     struct arena *arena = stage_arena(stage);
     struct db *db = stage_db(stage);
+    struct refunds *refunds = refunds_begin(arena);
 
-    if (!apply_reports(db, gathered->reports, gathered->count, stage_now_ms(stage), arena, &applied,
-                       err) ||
+    if (!apply_reports(db, gathered->reports, gathered->count, stage_now_ms(stage), refunds, arena,
+                       &applied, err) ||
         !sweep_keep(db, gathered->reports, &applied, arena, err) ||
-        !apply_opt_outs(db, gathered->reports, gathered->count, arena, err)) {
+        !apply_opt_outs(db, gathered->reports, gathered->count, arena, err) ||
+        !refunds_book(db, refunds, conf->refund_failed, stage_now_ms(stage), err)) {
         return false;
     }
     count_reports(stage, &applied, gathered->progress);

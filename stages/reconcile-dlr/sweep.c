@@ -140,16 +140,16 @@ static bool is_unmatched(const struct report *report, const struct report *sorte
     return false;
 }
 
-static bool decide(struct stage *stage, const struct reconcile_conf *conf,
-                   const struct report *report, int64_t row, bool unmatched, struct fates *fates,
-                   struct err *err)
+static bool decide(struct stage *stage, const struct report *report, int64_t row, bool unmatched,
+                   struct refunds *refunds, struct fates *fates, struct err *err)
 {
+    const struct reconcile_conf *conf = stage_conf(stage);
     int64_t age_ms = stage_now_ms(stage) - report->received_ms;
     bool matched = !unmatched;
 
     if (unmatched && age_ms >= conf->doubt_after_ms &&
-        !apply_to_doubt(stage_db(stage), report, stage_now_ms(stage), stage_arena(stage), &matched,
-                        err)) {
+        !apply_to_doubt(stage_db(stage), report, stage_now_ms(stage), refunds, stage_arena(stage),
+                        &matched, err)) {
         return false;
     }
     if (matched) {
@@ -167,6 +167,7 @@ static bool retry_unmatched(struct stage *stage, const struct reconcile_conf *co
     AUTO_DB_RESULT struct db_result *found = NULL;
     struct arena *arena = stage_arena(stage);
     struct db *db = stage_db(stage);
+    struct refunds *refunds = refunds_begin(arena);
     struct report *reports, *sorted;
     struct applied applied;
     struct fates fates = { 0 };
@@ -186,25 +187,27 @@ static bool retry_unmatched(struct stage *stage, const struct reconcile_conf *co
     fates.gone = arena_array(arena, n, sizeof *fates.gone);
     fates.later = arena_array(arena, n, sizeof *fates.later);
     fates.orphans = arena_array(arena, n, sizeof *fates.orphans);
-    if (!apply_reports(db, sorted, n, stage_now_ms(stage), arena, &applied, err)) {
+    if (!apply_reports(db, sorted, n, stage_now_ms(stage), refunds, arena, &applied, err)) {
         return false;
     }
     for (size_t i = 0; i < n; i++) {
-        if (!decide(stage, conf, &reports[i], db_get_int(found, (int)i, 0),
-                    is_unmatched(&reports[i], sorted, &applied), &fates, err)) {
+        if (!decide(stage, &reports[i], db_get_int(found, (int)i, 0),
+                    is_unmatched(&reports[i], sorted, &applied), refunds, &fates, err)) {
             return false;
         }
     }
-    return apply_opt_outs(db, reports, n, arena, err) && write_fates(db, &fates, err);
+    return apply_opt_outs(db, reports, n, arena, err) && write_fates(db, &fates, err) &&
+           refunds_book(db, refunds, conf->refund_failed, stage_now_ms(stage), err);
 }
 
 /*
  * A recipient nobody reported on in time is given up; what it would have cost goes back. From the
  * few batches in doubt to their recipients: the planner, left a plain join and the limit, walks
- * through all recipients in order instead.
+ * through all recipients in order instead. In the order in which the ledger wants its accounts.
  */
 static const struct db_statement find_old_doubts = {
     "sweep_find_old_doubts",
+    "SELECT d.campaign_id, d.seq, d.batch, d.segments, d.account_id FROM ("
     "SELECT r.campaign_id, r.seq, r.batch, r.segments, c.account_id"
     "  FROM batches b"
     "  JOIN campaigns c ON c.id = b.campaign_id"
@@ -214,7 +217,7 @@ static const struct db_statement find_old_doubts = {
     "                        AND x.state = 2 AND x.sent_at <= $1"
     "                      ORDER BY x.seq LIMIT $2 FOR UPDATE SKIP LOCKED) r"
     " WHERE b.in_doubt > 0"
-    " LIMIT $2",
+    " LIMIT $2) d ORDER BY d.account_id, d.campaign_id, d.seq",
     2
 };
 static const struct db_statement give_up_doubt = {
@@ -232,6 +235,7 @@ static const struct db_statement give_up_doubt = {
     3
 };
 
+/* The rows first and then the ledger's, as everybody locks them. */
 static bool settle_doubts(struct stage *stage, const struct reconcile_conf *conf, struct err *err)
 {
     AUTO_DB_RESULT struct db_result *found = NULL;
@@ -245,16 +249,20 @@ static bool settle_doubts(struct stage *stage, const struct reconcile_conf *conf
         return false;
     }
     for (int i = 0; i < db_rows(found); i++) {
-        int64_t campaign = db_get_int(found, i, 0);
-        int64_t seq = db_get_int(found, i, 1);
-
         if (!db_run(db, &give_up_doubt,
-                    (struct db_value[]){ db_int8(campaign), db_int4((int32_t)seq),
+                    (struct db_value[]){ db_int8(db_get_int(found, i, 0)),
+                                         db_int4((int32_t)db_get_int(found, i, 1)),
                                          db_int4((int32_t)db_get_int(found, i, 2)) },
-                    NULL, err) ||
-            !ledger_settle(db, db_get_int(found, i, 4), campaign,
+                    NULL, err)) {
+            return false;
+        }
+    }
+    for (int i = 0; i < db_rows(found); i++) {
+        int64_t campaign = db_get_int(found, i, 0);
+
+        if (!ledger_settle(db, db_get_int(found, i, 4), campaign,
                            arena_printf(stage_arena(stage), "%lld/doubt/%lld", (long long)campaign,
-                                        (long long)seq),
+                                        (long long)db_get_int(found, i, 1)),
                            0, db_get_int(found, i, 3), now_ms, err)) {
             return false;
         }
@@ -307,8 +315,11 @@ static bool complete(struct stage *stage, const struct reconcile_conf *conf, str
 
 bool sweep_tick(struct stage *stage, const struct reconcile_conf *conf, struct err *err)
 {
-    return retry_unmatched(stage, conf, err) && settle_doubts(stage, conf, err) &&
-           complete(stage, conf, err) &&
+    /* Nobody is told of the first two: their accounts need not wait for the confirms of the last.
+     */
+    return retry_unmatched(stage, conf, err) && stage_commit(stage, err) &&
+           settle_doubts(stage, conf, err) && stage_commit(stage, err) &&
            usage_count(stage_db(stage), COUNTED_A_TICK, stage_now_ms(stage) - conf->no_report_ms,
-                       NULL, err);
+                       NULL, err) &&
+           complete(stage, conf, err);
 }

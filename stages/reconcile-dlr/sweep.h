@@ -18,6 +18,7 @@ struct reconcile_conf {
     long unmatched_for_ms;  /* how long a report without recipient is tried again */
     long no_report_ms;      /* a campaign is completed without the reports missing then */
     long doubt_deadline_ms; /* in doubt for so long: failed, tokens go back */
+    bool refund_failed;     /* of accounts that do not say otherwise */
 };
 
 /* Keeps reports that found nobody. */

@@ -17,6 +17,7 @@ struct send_conf {
     long attempts;
     long backoff_ms;
     long route_hold_ms;
+    long credit_low; /* whole units of the provider's currency; 0: not asked for */
 };
 
 /* What a worker knows that the database may not: see batch_doubt_orphans(). */

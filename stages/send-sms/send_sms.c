@@ -4,8 +4,9 @@
  * Reads   batch.paced.v1
  * Emits   batch.done.v1; batch.ready.v1 for what is to be tried again; from the tick route.held.v1
  *         and route.opened.v1
- * Calls   POST $AT_SMS_URL/messaging (or /messaging/bulk)
- * Tables  batches, recipients, routes, campaigns, suppressions; the ledger's
+ * Calls   POST $AT_SMS_URL/messaging (or /messaging/bulk), GET $AT_SMS_URL/user
+ * Tables  batches, recipients, routes, campaigns, suppressions, provider_credit, alerts; the
+ * ledger's
  *
  * The provider knows no idempotency key, so a redelivered message must not send again: a window
  * of recipients is claimed in a committed transaction before its requests leave, and what is found
@@ -23,6 +24,7 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "campaign/store.h"
+#include "credit.h"
 #include "msg/campaign.h"
 #include "msg/event.h"
 #include "run.h"
@@ -44,6 +46,9 @@ static const struct conf_item conf_items[] = {
              "Milliseconds before the second attempt; doubles with each."),
     CONF_MS(struct send_conf, route_hold_ms, "SMS_ROUTE_HOLD", "60s", 1000, 3600000,
             "How long a route rests after the provider refused the account, before a probe."),
+    CONF_INT(struct send_conf, credit_low, "AT_CREDIT_LOW", "0", 0, 1000000000,
+             "Operators are alerted when the provider's credit is below so much, in whole units of "
+             "its currency; 0: it is not asked for."),
     CONF_END,
 };
 
@@ -423,6 +428,11 @@ static enum verdict handle(struct stage *stage, const struct message *in)
                  : stage_retry(stage, "batch_unknown", "no batch %lld yet", (long long)paced.batch);
 }
 
+static bool tick(struct stage *stage, struct err *err)
+{
+    return credit_watch(stage, err) && route_tell(stage, err);
+}
+
 static const struct stage_def send_sms_stage = {
     .name = "send-sms",
     .summary = "hand a batch to the provider, each recipient at most once",
@@ -439,7 +449,7 @@ static const struct stage_def send_sms_stage = {
     .uses_http = true,
     .start = start,
     .handle = handle,
-    .tick = route_tell,
+    .tick = tick,
 };
 
 int main(int argc, char **argv)

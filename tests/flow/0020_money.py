@@ -34,6 +34,40 @@ def test_too_few_tokens_are_said_and_a_top_up_lets_it_go_on(chain):
            "delivered, spent, available")
 
 
+def test_one_that_lacks_tokens_is_asked_about_at_once_or_cancelled(chain):
+    acme = chain.account(tokens=5)
+    first = acme.send_inline(chain.text(), chain.phones(10))
+    first.wait_for("insufficient_tokens")
+    acme.steer(first, "resume")
+    chain.tumactl("campaign", "resume", first.name)
+    expect(first.row()["status"], "insufficient_tokens", "after a resume without tokens")
+    second = acme.send_inline(chain.text(), chain.phones(10))
+    second.wait_for("insufficient_tokens")
+    acme.steer(first, "cancel")
+    expect(first.wait_for("cancelled")["cancelled"], 10, "cancelled")
+    chain["reserve-tokens"].kill()  # between the tokens and what follows from them
+    acme.grant(5)
+    chain["reserve-tokens"].start()
+    row = second.wait_for("completed")
+    balance = acme.balance()
+    expect((row["delivered"], balance["spent"], balance["reserved"], balance["available"]),
+           (10, 10, 0, 0), "delivered, spent, reserved, available")
+
+
+def test_what_did_not_arrive_is_given_back_where_that_is_wanted(chain):
+    acme = chain.account(tokens=10)
+    chain.tumactl("account", "set", "--account", acme.slug, "--refund-failed", "on")
+    phones = chain.phones(10)
+    chain.simulator.faults(force=",".join("%s:failed" % phone[-8:] for phone in phones[:4]))
+    campaign = acme.send_inline(chain.text(), phones)
+    row = campaign.wait_for("completed")
+    chain.simulator.faults(force="")
+    balance = acme.balance()
+    expect((row["delivered"], row["failed"], balance["spent"], balance["available"]),
+           (6, 4, 6, 4), "delivered, failed, spent, available")
+    chain.tumactl("verify", campaign.name)
+
+
 def test_tokens_that_expire_first_are_spent_first(chain):
     acme = chain.account(tokens=0)
     for tokens, reference, expires in ((50, "never", "never"), (30, "late", "+90d"),

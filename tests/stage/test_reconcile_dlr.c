@@ -467,10 +467,10 @@ static void a_doubt_without_evidence_fails_in_the_end_and_costs_nothing(void **s
     sweep(fake);
     assert_int_equal(state_of(fake, id, 2), 2);
     fake_stage_advance_ms(fake, 120 * 1000);
-    assert_true(fake_stage_tick_lost(fake));
-    assert_int_equal(state_of(fake, id, 2), 2);
-    sweep(fake);
+    assert_true(fake_stage_tick_lost(fake)); /* what nobody is told of is committed before */
     assert_int_equal(state_of(fake, id, 2), 5);
+    assert_string_equal(scene_status(fake, id), "sent");
+    sweep(fake);
     assert_string_equal(reason_of(fake, id, 2), "answer_lost");
     assert_int_equal(of(fake, id, "failed"), 1);
     assert_int_equal(of(fake, id, "released"), 1);
@@ -580,6 +580,112 @@ static void a_batch_under_way_is_not_settled_by_its_reports(void **state)
     assert_int_equal(of(fake, id, "delivered"), 1);
 }
 
+/* Platform off, account 1 on. */
+static void want_refunds(struct fake_stage *fake)
+{
+    fake_sql(fake, "UPDATE accounts SET refund_failed = true WHERE id = 1");
+}
+
+static void what_did_not_arrive_is_given_back_once(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t one, two, available;
+
+    want_refunds(fake);
+    one = sent(fake, "a", 10);
+    two = sent(fake, "b", 10);
+    available = purse(fake, "available");
+    for (int repeat = 0; repeat < 3; repeat++) { /* redelivered, and told anew by the provider */
+        add("a-7", NUMBER(7), "Failed", "");
+        add("a-3", NUMBER(3), "Rejected", "");
+        add("b-1", NUMBER(1), "Expired", "");
+        add("a-1", NUMBER(1), "Success", "");
+        assert_done(fake, report_all(fake));
+    }
+    assert_int_equal(purse(fake, "available"), available + 3);
+    assert_int_equal(purse(fake, "spent"), 17);
+    assert_int_equal(
+        scene_number(fake, "SELECT refunded FROM batches WHERE campaign_id = %lld", (long long)one),
+        2);
+    assert_int_equal(
+        scene_number(fake, "SELECT refunded FROM token_holds WHERE id = %lld", (long long)two), 1);
+    /* One entry for each campaign of a message. */
+    assert_string_equal(scene_text(fake,
+                                   "SELECT string_agg(reference || ' ' || amount, ', ' ORDER BY id)"
+                                   "  FROM ledger_entries WHERE kind = 'refund'"),
+                        scene_text(fake, "SELECT '%lld/failed/3 2, %lld/failed/1 1'",
+                                   (long long)one, (long long)two));
+    assert_done(fake, report(fake, "a-2", NUMBER(2), "Failed", "")); /* below the first */
+    assert_int_equal(purse(fake, "available"), available + 4);
+    assert_int_equal(of(fake, one, "captured"), 10); /* it was captured, and given back */
+}
+
+static void nobody_is_refunded_who_does_not_want_it(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = sent(fake, "a", 5);
+    int64_t available = purse(fake, "available");
+
+    assert_done(fake, report(fake, "a-1", NUMBER(1), "Failed", ""));
+    fake_sql(fake, "UPDATE accounts SET refund_failed = false WHERE id = 1");
+    setenv("REFUND_FAILED_REPORTS", "on", 1);
+    fake_stage_restart(fake);
+    assert_done(fake, report(fake, "a-2", NUMBER(2), "Failed", ""));
+    assert_int_equal(purse(fake, "available"), available);
+    fake_sql(fake, "UPDATE accounts SET refund_failed = NULL WHERE id = 1");
+    assert_done(fake, report(fake, "a-3", NUMBER(3), "Failed", ""));
+    assert_done(fake, report(fake, "a-2", NUMBER(2), "Failed", "")); /* not belatedly */
+    unsetenv("REFUND_FAILED_REPORTS");
+    fake_stage_restart(fake);
+    assert_int_equal(purse(fake, "available"), available + 1);
+    assert_int_equal(of(fake, id, "failed"), 3);
+}
+
+static void what_was_delivered_after_all_stays_given_back(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id, available;
+
+    want_refunds(fake);
+    id = sent(fake, "a", 2);
+    available = purse(fake, "available");
+    assert_done(fake, report(fake, "a-1", NUMBER(1), "AbsentSubscriber", ""));
+    assert_int_equal(purse(fake, "available"), available + 1);
+    assert_done(fake, report(fake, "a-1", NUMBER(1), "Success", ""));
+    assert_int_equal(state_of(fake, id, 1), 4);
+    assert_done(fake, report(fake, "a-1", NUMBER(1), "AbsentSubscriber", ""));
+    assert_int_equal(purse(fake, "available"), available + 1);
+    assert_int_equal(purse(fake, "spent"), 1);
+    add("a-2", NUMBER(2), "AbsentSubscriber", ""); /* of both in one message the better counts */
+    add("a-2", NUMBER(2), "Success", "");
+    assert_done(fake, report_all(fake));
+    assert_int_equal(purse(fake, "available"), available + 1);
+}
+
+static void a_doubt_that_turns_out_a_failure_is_refunded_unless_nobody_knows(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id, available;
+
+    want_refunds(fake);
+    id = sent_but(fake, "d", 2, "1,2");
+    available = purse(fake, "available");
+    assert_done(fake, report(fake, "d-1", NUMBER(1), "Failed", ""));
+    fake_stage_advance_ms(fake, 5000);
+    sweep(fake);
+    assert_int_equal(state_of(fake, id, 1), 5);
+    assert_int_equal(purse(fake, "available"), available + 1);
+    assert_int_equal(of(fake, id, "captured"), 1);
+    fake_stage_advance_ms(fake, 72 * 3600 * 1000);
+    sweep(fake);
+    assert_int_equal(state_of(fake, id, 2), 5);
+    assert_int_equal(of(fake, id, "released"), 1); /* never captured: released, not refunded */
+    assert_int_equal(purse(fake, "available"), available + 2);
+    assert_int_equal(
+        scene_number(fake, "SELECT refunded FROM token_holds WHERE id = %lld", (long long)id), 1);
+    assert_int_equal(purse(fake, "reserved"), 0);
+}
+
 static void a_report_of_another_number_or_a_campaign_long_gone_changes_nothing(void **state)
 {
     struct fake_stage *fake = *state;
@@ -686,6 +792,10 @@ int main(void)
         SCENE(a_campaign_that_is_over_is_counted_by_network),
         SCENE(a_campaign_without_its_last_reports_is_complete_after_three_days),
         SCENE(a_batch_under_way_is_not_settled_by_its_reports),
+        SCENE(what_did_not_arrive_is_given_back_once),
+        SCENE(nobody_is_refunded_who_does_not_want_it),
+        SCENE(what_was_delivered_after_all_stays_given_back),
+        SCENE(a_doubt_that_turns_out_a_failure_is_refunded_unless_nobody_knows),
         SCENE(a_report_of_another_number_or_a_campaign_long_gone_changes_nothing),
         SCENE(whoever_opted_out_at_the_network_is_not_sent_to_again),
         SCENE(an_inbound_message_is_kept_once),

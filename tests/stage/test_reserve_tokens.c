@@ -7,10 +7,30 @@
 #define LAUNCHED "campaign.launched.v1"
 #define RESERVED "campaign.reserved.v1"
 #define CHANGED "campaign.changed.v1"
+#define ALERTED "account.alerted.v1"
 
 static enum verdict render(struct fake_stage *fake, int64_t id)
 {
     return fake_stage_send(fake, RENDERED, scene_message(), scene_fact(id));
+}
+
+/* The tick tells the stage whose turn it is; returns how many went on or said what they lack. */
+static int wake(struct fake_stage *fake)
+{
+    char facts[20][80];
+    int count;
+
+    assert_true(fake_stage_tick(fake));
+    count = (int)fake_stage_emitted_of(fake, LAUNCHED);
+    assert_in_range(count, 0, 20);
+    for (int i = 0; i < count; i++) {
+        assert_string_equal(fake_stage_out(fake, (size_t)i)->type, LAUNCHED);
+        snprintf(facts[i], sizeof facts[i], "%s", fake_stage_out(fake, (size_t)i)->json);
+    }
+    for (int i = 0; i < count; i++) {
+        assert_done(fake, fake_stage_send(fake, LAUNCHED, scene_message(), facts[i]));
+    }
+    return count;
 }
 
 static int64_t balance(struct fake_stage *fake, int account, const char *purse)
@@ -99,10 +119,9 @@ static void an_account_without_any_token_lacks_them_all(void **state)
     assert_string_equal(event.detail, "5 tokens are missing");
     assert_string_equal(event.account, "globex");
     assert_int_equal(balance(fake, 1, "reserved"), 0);
-    assert_true(fake_stage_tick(fake));
-    assert_int_equal(fake_stage_emitted(fake), 0);
+    assert_int_equal(wake(fake), 0);
     fake_sql(fake, "SELECT scene_grant(2, 5, 'top-up')");
-    assert_true(fake_stage_tick(fake));
+    assert_int_equal(wake(fake), 1);
     assert_string_equal(scene_status(fake, id), "sending");
     assert_int_equal(balance(fake, 2, "reserved"), 5);
 }
@@ -119,29 +138,180 @@ static void the_tick_goes_on_after_a_top_up_the_oldest_first(void **state)
         assert_done(fake, render(fake, ids[i]));
         assert_string_equal(scene_status(fake, ids[i]), "insufficient_tokens");
     }
-    assert_true(fake_stage_tick(fake));
-    assert_int_equal(fake_stage_emitted(fake), 0);
+    assert_int_equal(wake(fake), 0);
     fake_sql(fake, "SELECT scene_grant(1, 35, 'top-up')"); /* 45: two of three */
     assert_true(fake_stage_tick_lost(fake));
-    assert_int_equal(fake_stage_emitted_of(fake, RESERVED), 2);
-    assert_string_equal(scene_status(fake, ids[0]), "insufficient_tokens");
-    assert_int_equal(balance(fake, 1, "reserved"), 0);
-    assert_true(fake_stage_tick(fake));
-    assert_int_equal(fake_stage_emitted_of(fake, RESERVED), 2);
+    assert_int_equal(fake_stage_emitted_of(fake, LAUNCHED), 2);
     assert_string_equal(fake_stage_out(fake, 0)->correlation, scene_name(ids[0]));
+    assert_string_equal(fake_stage_out(fake, 1)->correlation, scene_name(ids[1]));
+    assert_int_equal(balance(fake, 1, "reserved"), 0);
+    fake_stage_restart(fake); /* killed between the top-up and what follows from it */
+    assert_int_equal(wake(fake), 2);
     assert_string_equal(scene_status(fake, ids[0]), "sending");
     assert_string_equal(scene_text(fake,
-                                   "SELECT coalesce(detail, '-') FROM campaigns"
-                                   " WHERE id = %lld",
+                                   "SELECT coalesce(detail, '-') || (waiting_since IS NULL)"
+                                   "  FROM campaigns WHERE id = %lld",
                                    (long long)ids[0]),
-                        "-");
+                        "-true");
     assert_string_equal(scene_status(fake, ids[1]), "sending");
     assert_string_equal(scene_status(fake, ids[2]), "insufficient_tokens");
     assert_int_equal(balance(fake, 1, "available"), 5);
-    fake_stage_read(fake, &campaign_changed_v1, 2, &event); /* it was tried and lacks 15 */
+    assert_int_equal(wake(fake), 0);
+    assert_done(fake, fake_stage_send(fake, LAUNCHED, scene_message(), scene_fact(ids[2])));
+    fake_stage_read(fake, &campaign_changed_v1, 0, &event); /* somebody said: resume */
     assert_string_equal(event.detail, "15 tokens are missing");
+}
+
+/* A campaign that found too few tokens. */
+static int64_t lacking(struct fake_stage *fake, const char *lane, int tokens)
+{
+    int64_t id = scene_campaign(fake, "reserving", tokens);
+
+    scene_sql(fake, "UPDATE campaigns SET lane = '%s' WHERE id = %lld", lane, (long long)id);
+    assert_done(fake, render(fake, id));
+    assert_string_equal(scene_status(fake, id), "insufficient_tokens");
+    return id;
+}
+
+static void the_high_lane_goes_first_and_then_whatever_fits(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t large, old, young, high;
+
+    take_all_but(fake, 0);
+    large = lacking(fake, "normal", 100);
+    old = lacking(fake, "normal", 20);
+    young = lacking(fake, "normal", 20);
+    high = lacking(fake, "high", 15);
+    fake_sql(fake, "SELECT scene_grant(1, 40, 'top-up')");
+    assert_int_equal(wake(fake), 2);
+    assert_string_equal(fake_stage_out(fake, 0)->key, "campaign.reserved.normal");
+    assert_string_equal(scene_status(fake, high), "sending");
+    assert_string_equal(scene_status(fake, old), "sending");
+    assert_string_equal(scene_status(fake, young), "insufficient_tokens");
+    assert_string_equal(scene_status(fake, large), "insufficient_tokens");
+    assert_int_equal(wake(fake), 0);
+}
+
+static void nothing_overtakes_one_that_has_waited_for_long(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t large, small, fresh, high;
+    char behind[80];
+
+    take_all_but(fake, 0);
+    large = lacking(fake, "normal", 100);
+    small = lacking(fake, "normal", 20);
+    fake_stage_advance_ms(fake, 3601 * 1000);
+    fake_sql(fake, "SELECT scene_grant(1, 50, 'top-up')");
+    assert_int_equal(wake(fake), 0);
+    fresh = scene_campaign(fake, "reserving", 10);
+    assert_done(fake, render(fake, fresh));
+    snprintf(behind, sizeof behind, "waits behind %s, which lacks tokens", scene_name(large));
+    assert_string_equal(
+        scene_text(fake, "SELECT detail FROM campaigns WHERE id = %lld", (long long)fresh), behind);
+    high = scene_campaign(fake, "reserving", 10);
+    scene_sql(fake, "UPDATE campaigns SET lane = 'high' WHERE id = %lld", (long long)high);
+    assert_done(fake, render(fake, high)); /* it is first by its lane */
+    assert_string_equal(scene_status(fake, high), "sending");
+    fake_sql(fake, "SELECT scene_grant(1, 60, 'more')");
+    assert_int_equal(wake(fake), 1);
+    assert_string_equal(scene_status(fake, large), "sending");
+    assert_string_equal(scene_status(fake, small), "insufficient_tokens");
+    fake_sql(fake, "SELECT scene_grant(1, 30, 'still more')");
+    assert_int_equal(wake(fake), 1); /* the next one has waited for as long */
+    assert_string_equal(scene_status(fake, small), "sending");
+    assert_int_equal(wake(fake), 1);
+    assert_string_equal(scene_status(fake, fresh), "sending");
+    assert_int_equal(balance(fake, 1, "available"), 0);
+}
+
+static void one_that_is_cancelled_lets_the_others_go_on(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t large, small;
+
+    take_all_but(fake, 10);
+    large = lacking(fake, "normal", 100);
+    small = lacking(fake, "normal", 20);
+    fake_stage_advance_ms(fake, 3601 * 1000);
+    fake_sql(fake, "SELECT scene_grant(1, 10, 'top-up')");
+    assert_int_equal(wake(fake), 0);
+    scene_sql(fake, "UPDATE campaigns SET status = 'cancelled' WHERE id = %lld", (long long)large);
+    assert_int_equal(wake(fake), 1);
+    assert_string_equal(scene_status(fake, small), "sending");
+}
+
+static void accounts_do_not_wait_for_each_other(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t other;
+
+    take_all_but(fake, 0);
+    for (int i = 0; i < 60; i++) { /* more than are woken in a tick */
+        lacking(fake, "normal", 10);
+    }
+    other = lacking(fake, "normal", 5);
+    scene_sql(fake, "UPDATE campaigns SET account_id = 2 WHERE id = %lld", (long long)other);
+    /* Tokens that only seem to be there: their time is over, and nobody has retired them. */
+    fake_sql(fake, "SELECT scene_grant(1, 1000, 'top-up'); SELECT scene_grant(2, 5, 'top-up');"
+                   "UPDATE token_lots SET expires_at = now() + interval '1 hour'"
+                   " WHERE account_id = 1");
+    fake_sql(fake, "BEGIN; SELECT FROM token_balances WHERE account_id = 1 FOR UPDATE");
+    fake_stage_advance_ms(fake, 3700 * 1000);
+    assert_int_equal(wake(fake), 1);
+    fake_sql(fake, "COMMIT");
+    assert_string_equal(scene_status(fake, other), "sending");
+}
+
+static void it_waits_for_tokens_only_so_long(void **state)
+{
+    struct fake_stage *fake = *state;
+    struct campaign_event event;
+    int64_t late, lucky;
+
+    take_all_but(fake, 0);
+    late = lacking(fake, "normal", 30);
+    lucky = lacking(fake, "high", 20);
+    fake_stage_advance_ms(fake, 7LL * 24 * 3600 * 1000 - 1000);
+    assert_done(fake, fake_stage_send(fake, LAUNCHED, scene_message(), scene_fact(late)));
+    assert_true(fake_stage_tick(fake)); /* asking again does not begin anew */
+    assert_int_equal(fake_stage_emitted(fake), 0);
+    fake_stage_advance_ms(fake, 2000);
+    fake_sql(fake, "SELECT scene_grant(1, 20, 'in the last moment')");
+    assert_true(fake_stage_tick_lost(fake));
+    assert_string_equal(scene_status(fake, late), "insufficient_tokens");
+    assert_int_equal(wake(fake), 1);
+    assert_string_equal(scene_status(fake, lucky), "sending");
+    assert_string_equal(scene_status(fake, late), "expired");
+    assert_int_equal(scene_number(fake,
+                                  "SELECT expired FROM campaign_counts"
+                                  " WHERE campaign_id = %lld",
+                                  (long long)late),
+                     30);
     assert_true(fake_stage_tick(fake));
     assert_int_equal(fake_stage_emitted(fake), 0);
+    scene_sql(fake,
+              "UPDATE campaigns SET status = 'insufficient_tokens', detail = NULL,"
+              "       waiting_since = now() WHERE id = %lld",
+              (long long)late);
+    assert_true(fake_stage_tick(fake));
+    assert_int_equal(fake_stage_emitted(fake), 1);
+    fake_stage_read(fake, &campaign_completed_v1, 0, &event);
+    assert_string_equal(event.status, "expired");
+    assert_string_equal(event.detail, "no tokens came in time: some are missing");
+    assert_int_equal(event.expired, 30);
+}
+
+static void a_launch_that_was_lost_is_told_again(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = scene_campaign(fake, "reserving", 5);
+
+    assert_int_equal(wake(fake), 0);
+    fake_stage_advance_ms(fake, 11000);
+    assert_int_equal(wake(fake), 1);
+    assert_string_equal(scene_status(fake, id), "sending");
 }
 
 static void the_message_itself_may_come_again_after_the_top_up(void **state)
@@ -198,6 +368,206 @@ static void the_tick_retires_tokens_whose_time_is_over(void **state)
     assert_int_equal(balance(fake, 1, "expired"), SCENE_TOKENS);
     assert_true(fake_stage_tick(fake));
     assert_int_equal(balance(fake, 1, "expired"), SCENE_TOKENS);
+}
+
+/* An account whose tokens another moves this moment keeps nobody waiting. */
+static void the_tick_retires_the_tokens_of_each_account_by_themselves(void **state)
+{
+    struct fake_stage *fake = *state;
+
+    fake_sql(fake, "INSERT INTO accounts (id, slug, name, email)"
+                   " SELECT i, 'a' || i, 'A', i || '@example.com' FROM generate_series(3, 40) i;"
+                   "SELECT scene_grant(i, 10, 'soon') FROM generate_series(2, 40) i;"
+                   "UPDATE token_lots SET expires_at = now() - interval '1 hour'"
+                   " WHERE account_id > 1");
+    fake_sql(fake, "BEGIN; SELECT FROM token_balances WHERE account_id = 2 FOR UPDATE");
+    assert_true(fake_stage_tick_lost(fake)); /* what is done is committed */
+    assert_int_equal(fake_number(fake, "SELECT count(*) FROM token_balances WHERE expired = 10"),
+                     20);
+    assert_int_equal(fake_number(fake, "SELECT count(DISTINCT created_at) FROM ledger_entries"
+                                       " WHERE kind = 'expire'"),
+                     20);
+    assert_true(fake_stage_tick(fake));
+    assert_int_equal(fake_number(fake, "SELECT count(*) FROM token_balances WHERE expired = 10"),
+                     38);
+    assert_int_equal(balance(fake, 2, "expired"), 0);
+    fake_sql(fake, "COMMIT");
+    assert_true(fake_stage_tick(fake));
+    assert_int_equal(balance(fake, 2, "expired"), 10);
+}
+
+/* Alerts are off in the other tests. */
+static void alert_on(struct fake_stage *fake, const char *setting, const char *value)
+{
+    setenv(setting, value, 1);
+    fake_stage_restart(fake);
+}
+
+static void alert_off(void)
+{
+    setenv("ALERT_LOW_BALANCE", "0", 1);
+    setenv("ALERT_EXPIRING", "0s", 1);
+    setenv("ALERT_SPEND_FACTOR", "0", 1);
+    setenv("ALERT_SPEND_FLOOR", "1000", 1);
+}
+
+/* How many alerts the next round tells. */
+static size_t alerted(struct fake_stage *fake)
+{
+    fake_stage_advance_ms(fake, 61 * 1000);
+    assert_true(fake_stage_tick(fake));
+    return fake_stage_emitted_of(fake, ALERTED);
+}
+
+static void a_low_balance_is_told_once_and_again_when_it_moved(void **state)
+{
+    struct fake_stage *fake = *state;
+    struct alert_event event;
+    char id[ID_TEXT_BYTES];
+
+    fake_sql(fake, "SELECT scene_grant(2, 90, 'few'); UPDATE accounts SET low_balance = 100"
+                   " WHERE id = 2");
+    take_all_but(fake, 49);
+    alert_on(fake, "ALERT_LOW_BALANCE", "50");
+    assert_true(fake_stage_tick_lost(fake));
+    assert_int_equal(fake_stage_emitted_of(fake, ALERTED), 2);
+    fake_stage_read(fake, &account_alerted_v1, 0, &event);
+    snprintf(id, sizeof id, "%s", event.alert);
+    fake_stage_restart(fake); /* killed before it was marked as told */
+    assert_int_equal(alerted(fake), 2);
+    fake_stage_read(fake, &account_alerted_v1, 0, &event);
+    assert_string_equal(event.alert, id); /* the same one */
+    assert_string_equal(event.account, "acme");
+    assert_string_equal(event.kind, "low_balance");
+    assert_int_equal(event.value, 49);
+    assert_int_equal(event.threshold, 50);
+    assert_string_equal(event.detail, "49 tokens are left, fewer than 50");
+    assert_string_equal(fake_stage_out(fake, 0)->key, "account.alerted.acme");
+    fake_stage_read(fake, &account_alerted_v1, 1, &event);
+    assert_int_equal(event.threshold, 100);
+    assert_int_equal(alerted(fake), 0);
+    fake_stage_advance_ms(fake, 24LL * 3600 * 1000);
+    assert_int_equal(alerted(fake), 0); /* another day, but nothing has moved */
+    /* The grant is after the alert: this clock was moved on, the database's was not. */
+    fake_sql(fake, "SELECT scene_grant(1, 1, 'one'); UPDATE accounts SET low_balance = 100;"
+                   "UPDATE alerts SET created_at = created_at - interval '3 days'"
+                   " WHERE account_id = 1");
+    assert_int_equal(alerted(fake), 1);
+    fake_stage_read(fake, &account_alerted_v1, 0, &event);
+    assert_string_equal(event.detail, "50 tokens are left, fewer than 100");
+    alert_off();
+}
+
+static void tokens_that_expire_soon_are_told_every_day(void **state)
+{
+    struct fake_stage *fake = *state;
+    struct alert_event event;
+
+    fake_sql(fake, "SELECT scene_grant(2, 30, 'a'); SELECT scene_grant(2, 40, 'b');"
+                   "SELECT scene_grant(2, 50, 'c');"
+                   "UPDATE token_lots SET expires_at = now() + interval '60 hours'"
+                   " WHERE reference = 'a';"
+                   "UPDATE token_lots SET expires_at = now() + interval '6 days'"
+                   " WHERE reference = 'b';"
+                   "UPDATE token_lots SET expires_at = now() + interval '8 days'"
+                   " WHERE reference = 'c'");
+    alert_on(fake, "ALERT_EXPIRING", "168h");
+    assert_int_equal(alerted(fake), 1);
+    fake_stage_read(fake, &account_alerted_v1, 0, &event);
+    assert_string_equal(event.kind, "lot_expiring");
+    assert_int_equal(event.value, 70);
+    assert_true(event.expires_ms > 0);
+    assert_int_equal(alerted(fake), 0);
+    fake_stage_advance_ms(fake, 25LL * 3600 * 1000);
+    assert_int_equal(alerted(fake), 1);
+    fake_stage_read(fake, &account_alerted_v1, 0, &event);
+    assert_int_equal(event.value, 120);
+    alert_off();
+}
+
+/* Tokens captured some days ago. */
+static void spend(struct fake_stage *fake, int days_ago, int tokens)
+{
+    static int number;
+
+    scene_sql(fake,
+              "BEGIN; SET LOCAL session_replication_role = replica;"
+              "SELECT scene_entry(1, 'hold', 'available', 'reserved', %d, 'h %d');"
+              "SELECT scene_entry(1, 'capture', 'reserved', 'spent', %d, 's %d');"
+              "UPDATE token_lots SET available = available - %d WHERE id = 1;"
+              "UPDATE token_balances SET available = available - %d, spent = spent + %d"
+              " WHERE account_id = 1;"
+              "UPDATE ledger_entries SET created_at = created_at - interval '%d days'"
+              " WHERE reference = 's %d'; COMMIT",
+              tokens, number, tokens, number, tokens, tokens, tokens, days_ago, number);
+    number++;
+}
+
+static void a_day_that_costs_a_multiple_of_the_usual_is_told(void **state)
+{
+    struct fake_stage *fake = *state;
+    struct alert_event event;
+
+    for (int day = 1; day <= 5; day++) {
+        spend(fake, day * 2, day * 100); /* the usual is 300 */
+    }
+    spend(fake, 45, 1000000 / 10); /* too long ago */
+    spend(fake, 0, 1200);
+    alert_on(fake, "ALERT_SPEND_FACTOR", "4");
+    assert_int_equal(alerted(fake), 0);
+    spend(fake, 0, 1);
+    assert_int_equal(alerted(fake), 1);
+    fake_stage_read(fake, &account_alerted_v1, 0, &event);
+    assert_string_equal(event.kind, "unusual_spend");
+    assert_int_equal(event.value, 1201);
+    assert_int_equal(event.threshold, 1200);
+    spend(fake, 0, 5000);
+    assert_int_equal(alerted(fake), 0);
+    fake_sql(fake, "DELETE FROM alerts");
+    alert_on(fake, "ALERT_SPEND_FLOOR", "10000");
+    assert_int_equal(alerted(fake), 0);
+    alert_off();
+    /* The dates were moved by hand: the chain is no longer one. */
+    fake_sql(fake, "ALTER TABLE ledger_entries DISABLE TRIGGER ALL; DELETE FROM ledger_entries;"
+                   "DELETE FROM token_lots; DELETE FROM token_balances");
+}
+
+static void a_round_looks_at_a_hundred_accounts_a_tick(void **state)
+{
+    struct fake_stage *fake = *state;
+
+    fake_sql(fake, "INSERT INTO accounts (id, slug, name, email, status)"
+                   " SELECT i, 'a' || i, 'A', i || '@example.com',"
+                   "        CASE WHEN i % 10 = 3 THEN 'closed' ELSE 'active' END"
+                   "   FROM generate_series(3, 252) i;"
+                   "SELECT scene_grant(i, 10, 'few') FROM generate_series(2, 252) i");
+    alert_on(fake, "ALERT_LOW_BALANCE", "50");
+    assert_true(fake_stage_tick(fake));
+    assert_int_equal(fake_stage_emitted_of(fake, ALERTED), 89);
+    assert_true(fake_stage_tick(fake));
+    assert_int_equal(fake_stage_emitted_of(fake, ALERTED), 90);
+    assert_true(fake_stage_tick(fake));
+    assert_int_equal(fake_stage_emitted_of(fake, ALERTED), 47);
+    assert_true(fake_stage_tick(fake)); /* a new round is not due */
+    assert_int_equal(fake_stage_emitted(fake), 0);
+    assert_int_equal(fake_number(fake, "SELECT count(*) FROM alerts"), 226);
+    alert_off();
+}
+
+static void an_alert_of_the_platform_is_told_to_operators(void **state)
+{
+    struct fake_stage *fake = *state;
+    struct alert_event event;
+
+    fake_sql(fake, "INSERT INTO alerts (id, kind, day, value, threshold, currency, created_at,"
+                   "                    untold_at)"
+                   " VALUES (7, 'provider_credit_low', '2026-11-20', -12500, 5000000, 'KES', now(),"
+                   "         now())");
+    assert_int_equal(alerted(fake), 1);
+    fake_stage_read(fake, &account_alerted_v1, 0, &event);
+    assert_string_equal(event.account, "");
+    assert_string_equal(event.detail, "the provider's credit is KES -1.25, less than KES 500.00");
+    assert_string_equal(fake_stage_out(fake, 0)->key, "account.alerted.-");
 }
 
 static void a_campaign_that_was_cancelled_meanwhile_holds_nothing(void **state)
@@ -322,16 +692,29 @@ int main(void)
         SCENE(the_last_token_may_be_held_and_no_token_more),
         SCENE(an_account_without_any_token_lacks_them_all),
         SCENE(the_tick_goes_on_after_a_top_up_the_oldest_first),
+        SCENE(the_high_lane_goes_first_and_then_whatever_fits),
+        SCENE(nothing_overtakes_one_that_has_waited_for_long),
+        SCENE(one_that_is_cancelled_lets_the_others_go_on),
+        SCENE(accounts_do_not_wait_for_each_other),
+        SCENE(it_waits_for_tokens_only_so_long),
+        SCENE(a_launch_that_was_lost_is_told_again),
         SCENE(the_message_itself_may_come_again_after_the_top_up),
         SCENE(tokens_are_drawn_from_the_lots_that_expire_first),
         SCENE(the_tick_retires_tokens_whose_time_is_over),
         SCENE(both_accounts_are_told_of_a_transfer_until_it_is_confirmed),
+        SCENE(the_tick_retires_the_tokens_of_each_account_by_themselves),
+        SCENE(a_low_balance_is_told_once_and_again_when_it_moved),
+        SCENE(tokens_that_expire_soon_are_told_every_day),
+        SCENE(a_day_that_costs_a_multiple_of_the_usual_is_told),
+        SCENE(a_round_looks_at_a_hundred_accounts_a_tick),
+        SCENE(an_alert_of_the_platform_is_told_to_operators),
         SCENE(a_campaign_that_was_cancelled_meanwhile_holds_nothing),
         SCENE(a_launched_campaign_goes_the_same_way_in_its_own_lane),
         SCENE(a_campaign_for_later_is_paid_now_and_scheduled),
         SCENE(a_message_about_nothing_is_parked),
     };
 
+    alert_off();
     return cmocka_run_group_tests_name("stage.reserve-tokens", tests, scene_start_server,
                                        scene_stop_server);
 }

@@ -1043,10 +1043,46 @@ static void under_all_faults_together_nobody_is_sent_to_twice(void **state)
     assert_int_equal(purse(fake, "reserved"), in_doubt);
 }
 
+static void the_providers_credit_is_asked_for_now_and_then_and_told_when_it_is_low(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t requests = simulator_count("requests");
+
+    assert_true(fake_stage_tick(fake));
+    assert_int_equal(simulator_count("requests"), requests); /* nobody wants to know */
+    configure(fake, "AT_CREDIT_LOW", "100000");
+    assert_true(fake_stage_tick(fake));
+    assert_int_equal(
+        fake_number(fake, "SELECT balance_e4 FROM provider_credit WHERE currency = 'KES'"),
+        1000000000);
+    assert_int_equal(fake_number(fake, "SELECT count(*) FROM alerts"), 0); /* just enough */
+    configure(fake, "AT_CREDIT_LOW", "100001");
+    requests = simulator_count("requests");
+    assert_true(fake_stage_tick(fake));
+    assert_int_equal(simulator_count("requests"), requests); /* another worker has just asked */
+    for (int i = 0; i < 3; i++) {
+        fake_stage_advance_ms(fake, 5 * 60 * 1000);
+        assert_true(fake_stage_tick(fake));
+    }
+    assert_int_equal(fake_stage_emitted(fake), 0); /* reserve-tokens tells it */
+    assert_string_equal(fake_text(fake, "SELECT string_agg(kind || ' ' || value || ' ' || threshold"
+                                        "                  || ' ' || currency, ',')"
+                                        "  FROM alerts WHERE untold_at IS NOT NULL"),
+                        "provider_credit_low 1000000000 1000010000 KES");
+    configure(fake, "AT_SMS_URL", "http://127.0.0.1:1/version1");
+    fake_stage_advance_ms(fake, 5 * 60 * 1000);
+    assert_true(fake_stage_tick(fake)); /* no answer is no news */
+    assert_int_equal(fake_number(fake, "SELECT count(*) FROM provider_credit"
+                                       " WHERE answered_at < asked_at"),
+                     1);
+    unsetenv("AT_CREDIT_LOW");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         CALLING(a_batch_of_one_text_is_one_request),
+        CALLING(the_providers_credit_is_asked_for_now_and_then_and_told_when_it_is_low),
         CALLING(equal_texts_share_a_request),
         CALLING(texts_of_their_own_are_claimed_a_window_at_a_time),
         CALLING(a_slow_provider_gets_smaller_windows),

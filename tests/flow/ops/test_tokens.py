@@ -181,6 +181,142 @@ class Tokens(Case):
         ctl("verify")
 
 
+CAMPAIGN = """
+CREATE TABLE IF NOT EXISTS recipients_long_ago PARTITION OF recipients FOR VALUES
+    FROM (0) TO (id_floor('{floor}'));
+INSERT INTO campaigns (id, account_id, reference, status, title, message_template, country,
+        chunks_expected, chunks_done, rows_received, last_seq, planned, segments, completed_at)
+    SELECT {id}, id, 'old {id}', '{status}', 'T', 'Hi', 'KE', 1, 1, 10, 10, 10, 10, '{over}'
+      FROM accounts WHERE slug = '{slug}';
+INSERT INTO campaign_chunks VALUES ({id}, 1, 10, 10);
+INSERT INTO recipients (campaign_id, msisdn, seq, batch, state, segments, provider_id, reason)
+    SELECT {id}, 254700000000 + i, i, 1, CASE WHEN i > 8 THEN 5 ELSE 4 END, 1, 'id ' || i,
+           CASE WHEN i > 8 THEN 'Failed' END FROM generate_series(1, 10) i;
+INSERT INTO batches (campaign_id, batch, first_seq, last_seq, origin, claimed_seq, recorded_seq,
+        delivered, failed, captured, done_at, settled_at)
+    VALUES ({id}, 1, 1, 10, 'cut', 10, 10, 8, 2, 10, '{over}', '{over}');
+INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference, hold_id)
+    SELECT id, 'hold', 'available', 'reserved', 10, '{id}', {id} FROM accounts WHERE slug = '{slug}';
+INSERT INTO ledger_entries (account_id, kind, debit, credit, amount, reference, hold_id)
+    SELECT id, 'capture', 'reserved', 'spent', 10, '{id}/1', {id} FROM accounts WHERE slug = '{slug}';
+INSERT INTO token_holds (id, account_id, amount, captured)
+    SELECT {id}, id, 10, 10 FROM accounts WHERE slug = '{slug}';
+INSERT INTO token_hold_lots SELECT {id}, l.id, 10 FROM token_lots l JOIN accounts a
+    ON a.id = l.account_id WHERE a.slug = '{slug}';
+UPDATE token_lots SET available = available - 10 WHERE account_id =
+    (SELECT id FROM accounts WHERE slug = '{slug}');
+UPDATE token_balances SET available = available - 10, spent = spent + 10 WHERE account_id =
+    (SELECT id FROM accounts WHERE slug = '{slug}');
+"""
+
+FINGERPRINT = """SELECT md5(string_agg(t::text, '|' ORDER BY t::text)) FROM (
+    SELECT e::text FROM ledger_entries e UNION ALL SELECT b::text FROM token_balances b
+    UNION ALL SELECT h::text FROM token_holds h UNION ALL SELECT l::text FROM token_lots l) t(t)"""
+
+
+class Cleanup(Case):
+    def campaign(self, slug, days, status="completed", over_days=None):
+        """One that was made so many days ago; ten tokens were captured."""
+        age = sql("SELECT id_floor(now() - interval '%d days') + %d" % (days, Case.number))
+        Case.number += 1
+        sql("BEGIN; " + CAMPAIGN.format(
+            id=age, slug=slug, status=status,
+            over=sql("SELECT now() - interval '%d days'" % (over_days or days)),
+            floor=sql("SELECT date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'"
+                      " - interval '1 month'")) + "COMMIT")
+        return int(age)
+
+    def test_old_closed_detail_is_archived_and_no_ledger_row_is_touched(self):
+        slug = self.account(1000)
+        old = {self.campaign(slug, 70), self.campaign(slug, 80, "cancelled")}
+        self.campaign(slug, 70, "completed", over_days=20)  # it is not over for long
+        self.campaign(slug, 70, "sent")                     # reports may come
+        sql("UPDATE token_holds SET captured = 9 WHERE id = %d" % self.campaign(slug, 75))  # open
+        open_hold = int(sql("SELECT id FROM token_holds WHERE captured = 9"))
+        before = sql(FINGERPRINT)
+        proof = ctl("verify", status=FAILED)  # of the open hold alone, which was made by hand
+        self.assertRegex(ctl("tokens", "cleanup", "--days", 60, "--dry-run"),
+                         r"lots of closed holds: 2 would be archived\nbodies .*: 0 would be")
+        self.assertEqual(sql("SELECT count(*) FROM token_hold_lots_archive"), "0")
+        self.assertRegex(ctl("tokens", "cleanup", "--days", 60),
+                         r"lots of closed holds: 2 archived\n.*\nledger entries: none, they stay")
+        self.assertEqual(
+            {int(row) for row in sql("SELECT hold_id FROM token_hold_lots_archive").split()}, old)
+        self.assertEqual(sql("SELECT count(*) FROM token_hold_lots WHERE hold_id IN (%s)"
+                             % ",".join(map(str, old))), "0")
+        self.assertEqual(sql("SELECT count(*) FROM token_hold_lots WHERE hold_id = %d" % open_hold),
+                         "1")
+        self.assertEqual(sql(FINGERPRINT), before)
+        self.assertEqual(ctl("verify", status=FAILED), proof)
+        self.assertIn("lots of closed holds: 0 archived", ctl("tokens", "cleanup", "--days", 60))
+        sql("UPDATE token_holds SET captured = 10 WHERE id = %d" % open_hold)
+        self.assertIn("all true", ctl("verify"))
+        # Whoever takes an archived row away is found out.
+        sql("DELETE FROM token_hold_lots_archive WHERE hold_id = %d" % min(old))
+        self.assertIn("10 kept, lots gave 0", ctl("verify", status=FAILED))
+        sql("INSERT INTO token_hold_lots_archive SELECT h.id, l.id, 10 FROM token_holds h"
+            "  JOIN token_lots l ON l.account_id = h.account_id WHERE h.id = %d" % min(old))
+
+    def test_bodies_of_callbacks_are_archived_once_their_payment_has_ended(self):
+        slug = self.account()
+        sql("""INSERT INTO purchases (id, account_id, reference, plan, tokens, valid_days, amount_minor,
+                    currency, status)
+            SELECT 1, id, 'TK00000001', 'starter', 1000, 30, 100000, 'KES', 'paid' FROM accounts WHERE slug = '{0}';
+            INSERT INTO payments (id, purchase_id, account_id, provider, msisdn, amount_minor, currency,
+                    status, ended_at)
+            SELECT x.id, 1, a.id, 'mpesa', 254700000001, 100000, 'KES', x.status, now() - interval '90 days'
+              FROM accounts a, (VALUES (1, 'paid'), (2, 'unresolved')) x(id, status) WHERE slug = '{0}';
+            INSERT INTO payment_callbacks (origin, provider, kind, payment_id, body, peer, verdict, received_at)
+            SELECT 'o' || i, 'mpesa', 'stk', p, 'body ' || i, '::1', 'settled', now() - interval '1 day' * days
+              FROM (VALUES (1, 1, 90), (2, 1, 5), (3, 2, 90), (4, NULL, 90)) x(i, p, days)""".format(slug))
+        self.assertIn("callbacks: 1 archived", ctl("tokens", "cleanup", "--days", 30))
+        self.assertEqual(sql("SELECT string_agg(body, ',' ORDER BY id) FROM payment_callbacks"),
+                         ",body 2,body 3,body 4")
+        self.assertEqual(sql("SELECT body FROM payment_bodies_archive"), "body 1")
+        self.assertIn("callbacks: 0 archived", ctl("tokens", "cleanup", "--days", 30))
+
+    def test_what_is_young_cannot_be_archived(self):
+        for bad in ("29", "0", "-1", "1.5", "4000", "x", ""):
+            self.assertIn("--days", ctl("tokens", "cleanup", "--days", bad, status=USAGE))
+        self.assertIn("--days", ctl("tokens", "cleanup", status=USAGE))
+
+
+class Alerts(Case):
+    def test_an_accounts_own_settings(self):
+        slug = self.account()
+        words = ["account", "set", "--account", slug]
+        self.assertIn("low balance 200, refund of failed reports default",
+                      ctl(*words, "--low-balance", 200))
+        self.assertIn("low balance 200, refund of failed reports on",
+                      ctl(*words, "--refund-failed", "on"))
+        self.assertIn("low balance 0, refund of failed reports off",
+                      ctl(*words, "--refund-failed", "off", "--low-balance", 0))
+        self.assertIn("low balance default, refund of failed reports default",
+                      ctl(*words, "--refund-failed", "default", "--low-balance", "default"))
+        self.assertIn("nothing to set", ctl(*words, status=USAGE))
+        self.assertIn("none of on, off", ctl(*words, "--refund-failed", "yes", status=USAGE))
+        for bad in ("-1", "1.5", "many", "9" * 20):
+            self.assertIn("--low-balance", ctl(*words, "--low-balance", bad, status=USAGE))
+
+    def test_alerts_of_accounts_and_of_the_platform_are_listed(self):
+        slug = self.account()
+        sql("INSERT INTO alerts (id, account_id, kind, day, value, threshold, currency, created_at,"
+            "                    untold_at)"
+            " SELECT x.id, a.id, kind, '2026-11-02', value, threshold, currency, now(),"
+            "        CASE WHEN x.id = 2 THEN now() END"
+            "   FROM (VALUES (1, '%s', 'low_balance', 37, 50, NULL),"
+            "                (2, NULL, 'provider_credit_low', 12500, 5000000, 'KES'))"
+            "        x(id, slug, kind, value, threshold, currency)"
+            "   LEFT JOIN accounts a ON a.slug = x.slug" % slug)
+        lines = ctl("alerts", "list").splitlines()
+        self.assertRegex(lines[1], r" - +provider_credit_low no +the provider's credit is KES 1.25,")
+        self.assertRegex(lines[2], slug + r" +low_balance +yes +37 tokens are left, fewer than 50")
+        self.assertEqual(len(ctl("alerts", "list", "--account", slug).splitlines()), 2)
+        self.assertEqual(len(ctl("alerts", "list", "--kind", "low_balance").splitlines()), 2)
+        self.assertEqual(len(ctl("alerts", "list", "--limit", 1).splitlines()), 2)
+        self.assertIn("is none of low_balance", ctl("alerts", "list", "--kind", "x", status=USAGE))
+
+
 class Statements(Case):
     def busy(self):
         """An account with entries of several kinds, and texts that want to be told apart."""

@@ -229,9 +229,14 @@ static void what_is_left_of_a_lot_expires_and_again_if_more_comes_back(void **st
     hold(db, 1, 7, 130);
     assert_ok(ledger_expire(db, NOW + DAY_MS - 1, 100, &lots, &err));
     assert_int_equal(balance(db, 1).expired, 0);
-    assert_ok(ledger_expire(db, NOW + DAY_MS, 100, NULL, &err));
+    assert_ok(ledger_expire(db, NOW + DAY_MS, 100, &lots, &err));
+    assert_int_equal(lots, 1);
     assert_int_equal(balance(db, 1).expired, 70);
+    assert_int_equal(balance(db, 2).expired, 0); /* one account at a time */
+    assert_ok(ledger_expire(db, NOW + DAY_MS, 100, &lots, &err));
     assert_int_equal(balance(db, 2).expired, 100);
+    assert_ok(ledger_expire(db, NOW + DAY_MS, 100, &lots, &err));
+    assert_int_equal(lots, 0);
     assert_balance(db, 1, 0, 130, 0);
     assert_balance(db, 2, 100, 0, 0);
     for (int i = 0; i < 3; i++) { /* within the same second, too */

@@ -1,10 +1,14 @@
 # tuma_chain_test(fault.kills LABEL fault TIMEOUT 600 FILES 0000_kills.py …): one run of chain.py, so
-# one set of servers, for a group of files. Such a run keeps two processors busy.
+# one set of servers, for a group of files. Such a run is two dozen processes and works as much as two
+# other tests; several may run beside each other. COST is about its seconds: the longest start first.
 function(tuma_chain_test name)
-    cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "FILES" ${ARGN})
+    cmake_parse_arguments(ARG "" "LABEL;TIMEOUT;COST" "FILES" ${ARGN})
+    if(NOT ARG_COST)
+        set(ARG_COST 45)
+    endif()
     list(TRANSFORM ARG_FILES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
     add_test(NAME ${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/support/chain.py
         --build ${PROJECT_BINARY_DIR} ${ARG_FILES})
     set_tests_properties(${name} PROPERTIES
-        LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT} RESOURCE_LOCK chain PROCESSORS 2)
+        LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT} COST ${ARG_COST} PROCESSORS 2)
 endfunction()

@@ -25,7 +25,8 @@ enum callback_kind {
     CALLBACK_ANY, /* decided by the fields */
 };
 
-enum callback_made { MADE_REPORT, MADE_INBOUND, MADE_MISREAD };
+/* MADE_PAYMENT: payment_callback.h's. */
+enum callback_made { MADE_REPORT, MADE_INBOUND, MADE_MISREAD, MADE_PAYMENT };
 
 struct callback_read {
     enum callback_made made;

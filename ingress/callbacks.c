@@ -3,15 +3,17 @@
  *
  * Parsed on libmicrohttpd's thread, suspended, handed to the publisher, resumed by its confirm.
  * Nothing is allocated but what the visit keeps for the next callback. A callback that has passed
- * the token is never refused for what it says.
+ * the token is never refused for what it says; a payment provider's has no token to pass and gets
+ * the same answer whatever its path holds.
  */
+#include <arpa/inet.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "metrics/metrics.h"
 #include "server.h"
 
-enum phase { PHASE_BODY, PHASE_WAIT };
+enum phase { PHASE_BODY, PHASE_LARGE, PHASE_WAIT };
 
 static const struct {
     const char *path;
@@ -90,13 +92,14 @@ static void settle(struct visit *visit, enum publish_outcome outcome)
 
 void callbacks_count(struct app *app)
 {
-    static const char *const labels[3][2] = {
+    static const char *const labels[4][2] = {
         [MADE_REPORT] = { "made=\"report\",kept=\"no\"", "made=\"report\",kept=\"yes\"" },
         [MADE_INBOUND] = { "made=\"inbound\",kept=\"no\"", "made=\"inbound\",kept=\"yes\"" },
         [MADE_MISREAD] = { "made=\"misread\",kept=\"no\"", "made=\"misread\",kept=\"yes\"" },
+        [MADE_PAYMENT] = { "made=\"payment\",kept=\"no\"", "made=\"payment\",kept=\"yes\"" },
     };
 
-    for (int made = MADE_REPORT; made <= MADE_MISREAD; made++) {
+    for (int made = MADE_REPORT; made <= MADE_PAYMENT; made++) {
         for (int kept = 0; kept < 2; kept++) {
             app->callbacks[made][kept] =
                 metrics_counter(app->metrics, "callbacks_total",
@@ -121,15 +124,24 @@ static void parcel_settled(struct parcel *parcel, enum publish_outcome outcome)
 
 static void read_body(struct visit *visit, const char *body, size_t len)
 {
-    callback_read(visit->kind, body, len, clock_now_ms(), server_scratch(visit->server),
-                  &visit->json, &visit->read);
+    struct arena *scratch = server_scratch(visit->server);
+
+    if (visit->payment.kind != NULL) {
+        visit->read.made = MADE_PAYMENT;
+        payment_callback_write(&visit->payment, body, len, clock_now_ms(), scratch, &visit->json,
+                               visit->read.id);
+    } else {
+        callback_read(visit->kind, body, len, clock_now_ms(), scratch, &visit->json, &visit->read);
+    }
 }
 
 static void fill_parcel(struct visit *visit)
 {
     visit->parcel = (struct parcel){
-        .shape = callback_shape(visit->read.made),
-        .lane = LANE_NORMAL,
+        .shape =
+            visit->payment.kind != NULL ? &payment_reported_v1 : callback_shape(visit->read.made),
+        /* Money first: it may be why a campaign waits. */
+        .lane = visit->payment.kind != NULL ? LANE_HIGH : LANE_NORMAL,
         .body = visit->json.bytes,
         .body_len = visit->json.len,
         .settled = parcel_settled,
@@ -138,14 +150,41 @@ static void fill_parcel(struct visit *visit)
     memcpy(visit->parcel.id, visit->read.id, sizeof(visit->parcel.id));
 }
 
+static size_t body_max(const struct visit *visit)
+{
+    return visit->payment.kind != NULL ? PAYMENT_CALLBACK_MAX : BODY_CALLBACK_MAX;
+}
+
 static enum MHD_Result answer(struct visit *visit)
 {
     bool kept = visit->outcome == PUBLISH_CONFIRMED;
+    enum canned thanks = visit->payment.kind != NULL ? CANNED_ACCEPTED : CANNED_OK;
 
     trim(&visit->raw);
     trim(&visit->json);
     metric_add(server_app(visit->server)->callbacks[visit->read.made][kept], 1);
-    return server_answer_canned(visit, kept ? CANNED_OK : CANNED_UNAVAILABLE);
+    return server_answer_canned(visit, kept ? thanks : CANNED_UNAVAILABLE);
+}
+
+/* Nothing of it is kept but this line: nobody who is to be listened to posts so much. */
+static enum MHD_Result refuse_large(struct visit *visit)
+{
+    if (visit->payment.kind != NULL) {
+        log_warn(&(struct log){ 0 }, "callback_too_large", KV_STR("kind", visit->payment.kind),
+                 KV_STR("peer", visit->payment.peer), KV_INT("max", (int64_t)body_max(visit)));
+    }
+    return server_answer_canned(visit, CANNED_TOO_LARGE);
+}
+
+/* Reads on a little, so that the client comes to hear the answer. */
+static enum MHD_Result swallow(struct visit *visit, size_t *size)
+{
+    if (*size == 0) {
+        return refuse_large(visit);
+    }
+    visit->content_length += *size;
+    *size = 0;
+    return visit->content_length <= BODY_CALLBACK_MAX ? MHD_YES : MHD_NO;
 }
 
 static enum MHD_Result step_callback(struct visit *visit, const char *data, size_t *size)
@@ -153,14 +192,18 @@ static enum MHD_Result step_callback(struct visit *visit, const char *data, size
     if (visit->phase == PHASE_WAIT) {
         return answer(visit);
     }
+    if (visit->phase == PHASE_LARGE) {
+        return swallow(visit, size);
+    }
     if (*size > 0) {
         if (visit->raw.len == 0 && *size == visit->content_length) {
             read_body(visit, data, *size); /* all of it, where it is: the usual case */
             visit->content_length = 0;
-        } else if (visit->raw.len + *size <= BODY_CALLBACK_MAX) {
+        } else if (visit->raw.len + *size <= body_max(visit)) {
             str_append(&visit->raw, data, *size);
-        } else {
-            return MHD_NO; /* chunked, and past the limit */
+        } else { /* chunked, so only now it shows */
+            visit->phase = PHASE_LARGE;
+            visit->content_length = 0;
         }
         *size = 0;
         return MHD_YES;
@@ -183,12 +226,37 @@ static enum MHD_Result step_callback(struct visit *visit, const char *data, size
     return MHD_YES;
 }
 
+/* Who posted it, for the record: the last hop when our own proxy says so. */
+static void read_peer(struct visit *visit, const char *forwarded_for,
+                      char out[PAYMENT_PEER_MAX + 1])
+{
+    const struct sockaddr *peer =
+        MHD_get_connection_info(visit->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+    const void *address =
+        peer->sa_family == AF_INET6
+            ? (const void *)&((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr
+            : (const void *)&((const struct sockaddr_in *)(const void *)peer)->sin_addr;
+    unsigned char parsed[sizeof(struct in6_addr)];
+
+    if (inet_ntop(peer->sa_family, address, out, PAYMENT_PEER_MAX + 1) == NULL) {
+        out[0] = '\0';
+    }
+    if (forwarded_for != NULL &&
+        strcmp(out, server_app(visit->server)->settings->trusted_proxy) == 0) {
+        const char *hop = head_last_hop(forwarded_for);
+        if (inet_pton(AF_INET, hop, parsed) == 1 || inet_pton(AF_INET6, hop, parsed) == 1) {
+            memcpy(out, hop, strlen(hop) + 1); /* no longer than an address is */
+        }
+    }
+}
+
 bool callbacks_begin(struct visit *visit, const char *path, const char *method,
                      const struct head *head, enum MHD_Result *out_result)
 {
+    const bool is_payment = payment_callback_path(path, &visit->payment);
     size_t i = 0;
 
-    while (i < sizeof(paths) / sizeof(*paths) &&
+    while (!is_payment && i < sizeof(paths) / sizeof(*paths) &&
            (strncmp(path, paths[i].path, paths[i].len) != 0 ||
             (path[paths[i].len] != '/' && path[paths[i].len] != '\0'))) {
         i++;
@@ -196,19 +264,26 @@ bool callbacks_begin(struct visit *visit, const char *path, const char *method,
     if (i == sizeof(paths) / sizeof(*paths)) {
         return false;
     }
-    visit->kind = paths[i].kind;
+    if (is_payment) {
+        read_peer(visit, head->forwarded_for, visit->payment.peer);
+    } else {
+        visit->payment.kind = NULL;
+    }
+    if (!is_payment) {
+        visit->kind = paths[i].kind;
+    }
     visit->content_length = head->content_length;
     str_reset(&visit->raw);
     str_reset(&visit->json);
     visit->step = step_callback;
     visit->phase = PHASE_BODY;
     *out_result = MHD_YES;
-    if (!has_token(visit, path + paths[i].len)) {
+    if (!is_payment && !has_token(visit, path + paths[i].len)) {
         *out_result = server_answer_canned(visit, CANNED_FORBIDDEN);
     } else if (strcmp(method, "POST") != 0) {
         *out_result = server_answer_canned(visit, CANNED_BAD_METHOD);
-    } else if (head->content_length != LENGTH_CHUNKED && head->content_length > BODY_CALLBACK_MAX) {
-        *out_result = server_answer_canned(visit, CANNED_TOO_LARGE);
+    } else if (head->content_length != LENGTH_CHUNKED && head->content_length > body_max(visit)) {
+        *out_result = refuse_large(visit);
     }
     return true;
 }

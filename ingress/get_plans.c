@@ -2,6 +2,7 @@
  * GET /api/plans - what is sold, and what the account has of it
  */
 #include "base/clock.h"
+#include "payment_view.h"
 #include "plan/plan.h"
 #include "routes.h"
 
@@ -35,17 +36,6 @@ static void put_plan(struct str *out, const struct plan *plan)
     str_putc(out, '}');
 }
 
-static void put_subscription(struct str *out, const struct subscription *subscription)
-{
-    str_putc(out, '{');
-    put_text(out, "plan", subscription->plan);
-    put_text(out, "reference", subscription->reference);
-    put_int(out, "tokens", subscription->tokens);
-    put_time(out, "starts_at", subscription->starts_ms);
-    put_time(out, "ends_at", subscription->ends_ms);
-    str_putc(out, '}');
-}
-
 enum reply get_plans(struct request *req)
 {
     const int64_t now_ms = clock_now_ms();
@@ -70,7 +60,7 @@ enum reply get_plans(struct request *req)
     str_puts(out, "],\"subscriptions\":[");
     for (size_t i = 0; i < running_count; i++) {
         str_puts(out, i > 0 ? "," : "");
-        put_subscription(out, &running[i]);
+        payment_view_put_subscription(out, &running[i]);
     }
     str_putc(out, ']');
     put_features(out, features);

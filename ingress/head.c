@@ -94,3 +94,11 @@ bool head_read(struct MHD_Connection *connection, struct head *out_head, const c
     *out_head = reading.head;
     return *out_why == NULL;
 }
+
+const char *head_last_hop(const char *forwarded_for)
+{
+    const char *last = strrchr(forwarded_for, ',');
+
+    last = last != NULL ? last + 1 : forwarded_for;
+    return last + strspn(last, " ");
+}

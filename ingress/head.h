@@ -30,4 +30,7 @@ struct head {
 /* False when the request is ambiguous; *out_why says how, a literal. */
 bool head_read(struct MHD_Connection *connection, struct head *out_head, const char **out_why);
 
+/* Whom the proxy before us names in X-Forwarded-For: its last entry, to the end of the text. */
+const char *head_last_hop(const char *forwarded_for);
+
 #endif

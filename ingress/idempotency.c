@@ -39,9 +39,32 @@ static const struct db_statement store_answer = {
     4,
 };
 
+/* While a claim has no answer its body is the handler's note. */
+static const struct db_statement note_made = {
+    "ingress_note_made",
+    "UPDATE idempotency_keys SET body = $3 WHERE account_id = $1 AND key = $2 AND status IS NULL",
+    3,
+};
+
+static const struct db_statement find_note = {
+    "ingress_find_note",
+    "SELECT body FROM idempotency_keys"
+    " WHERE account_id = $1 AND key = $2 AND status IS NULL AND body IS NOT NULL",
+    2,
+};
+
+/* Free to be claimed again, but what was made stays known. */
+static const struct db_statement lapse_noted = {
+    "ingress_lapse_noted",
+    "UPDATE idempotency_keys SET created_at = now() - interval '2 hours'"
+    " WHERE account_id = $1 AND key = $2 AND status IS NULL AND body IS NOT NULL",
+    2,
+};
+
 static const struct db_statement drop_claim = {
     "ingress_drop_claim",
-    "DELETE FROM idempotency_keys WHERE account_id = $1 AND key = $2 AND status IS NULL",
+    "DELETE FROM idempotency_keys"
+    " WHERE account_id = $1 AND key = $2 AND status IS NULL AND body IS NULL",
     2,
 };
 
@@ -60,6 +83,35 @@ bool idempotency_renew(struct db *db, const struct request *req, struct err *err
                   (struct db_value[]){ db_int8(req->caller.account_id),
                                        db_text(req->idempotency_key) },
                   NULL, err);
+}
+
+bool idempotency_note(struct request *req, const char *what, struct err *err)
+{
+    return req->idempotency_key == NULL ||
+           db_run(req->db, &note_made,
+                  (struct db_value[]){ db_int8(req->caller.account_id),
+                                       db_text(req->idempotency_key), db_text(what) },
+                  NULL, err);
+}
+
+bool idempotency_noted(struct request *req, const char **out_what, struct err *err)
+{
+    AUTO_DB_RESULT struct db_result *found = NULL;
+
+    *out_what = NULL;
+    if (req->idempotency_key == NULL) {
+        return true;
+    }
+    if (!db_query(
+            req->db, &find_note,
+            (struct db_value[]){ db_int8(req->caller.account_id), db_text(req->idempotency_key) },
+            &found, err)) {
+        return false;
+    }
+    if (db_rows(found) > 0) {
+        *out_what = arena_strdup(req->arena, db_get_text(found, 0, 0));
+    }
+    return true;
 }
 
 bool idempotency_purge(struct db *db, struct err *err)
@@ -168,10 +220,10 @@ void idempotency_end(struct request *req, enum reply reply)
                                          db_text(req->body_out.bytes) },
                     NULL, &err);
     } else {
-        ok = db_run(
-            req->db, &drop_claim,
-            (struct db_value[]){ db_int8(req->caller.account_id), db_text(req->idempotency_key) },
-            NULL, &err);
+        const struct db_value values[] = { db_int8(req->caller.account_id),
+                                           db_text(req->idempotency_key) };
+        ok = db_run(req->db, &drop_claim, values, NULL, &err) &&
+             db_run(req->db, &lapse_noted, values, NULL, &err);
     }
     if (!ok) { /* the claim lapses; the answer stands */
         log_warn(&req->log, "answer_not_stored", KV_STR("why", err.what),

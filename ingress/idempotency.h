@@ -27,6 +27,14 @@ bool idempotency_renew(struct db *db, const struct request *req, struct err *err
 /* The name of what the request creates: of its key, or of chance. In the arena. */
 const char *idempotency_reference(struct request *req);
 
+/*
+ * What the request made, for a handler whose creations cannot be named after the key: noted in the
+ * transaction that makes it, and found when the request is run again because its answer was lost or
+ * was "later". NULL when nothing was made; without a key nothing is ever noted.
+ */
+bool idempotency_note(struct request *req, const char *what, struct err *err);
+bool idempotency_noted(struct request *req, const char **out_what, struct err *err);
+
 /* Forgets what is older than 24 hours; called now and then. */
 bool idempotency_purge(struct db *db, struct err *err);
 

@@ -110,6 +110,17 @@ static const char *rename_field(const struct request *req, const char *field)
     return field;
 }
 
+/* What is neither malformed nor unacceptable as such. */
+static const struct {
+    const char *what;
+    enum reply reply;
+} meanings[] = {
+    { "bad_json", REPLY_BAD_REQUEST },      { "campaign_unknown", REPLY_NOT_FOUND },
+    { "payment_unknown", REPLY_NOT_FOUND }, { "feature_not_in_plan", REPLY_FORBIDDEN },
+    { "wrong_status", REPLY_CONFLICT },     { "plan_only_once", REPLY_CONFLICT },
+    { "purchase_paid", REPLY_CONFLICT },    { "payment_under_way", REPLY_CONFLICT },
+};
+
 static enum reply reply_for(const struct err *err)
 {
     if (err->kind == ERR_TEMPORARY) {
@@ -118,16 +129,12 @@ static enum reply reply_for(const struct err *err)
     if (err->kind == ERR_UNKNOWN || strncmp(err->what, "pg_", 3) == 0) {
         return REPLY_INTERNAL;
     }
-    if (strcmp(err->what, "bad_json") == 0) {
-        return REPLY_BAD_REQUEST;
+    for (size_t i = 0; i < sizeof(meanings) / sizeof(*meanings); i++) {
+        if (strcmp(err->what, meanings[i].what) == 0) {
+            return meanings[i].reply;
+        }
     }
-    if (strcmp(err->what, "campaign_unknown") == 0) {
-        return REPLY_NOT_FOUND;
-    }
-    if (strcmp(err->what, "feature_not_in_plan") == 0) {
-        return REPLY_FORBIDDEN;
-    }
-    return strcmp(err->what, "wrong_status") == 0 ? REPLY_CONFLICT : REPLY_UNPROCESSABLE;
+    return REPLY_UNPROCESSABLE;
 }
 
 /* The length of the field's name at the front of "recipients[3].phone: 70 bytes long", or 0. */

@@ -57,7 +57,7 @@ struct app {
     struct streams *streams;
     atomic_size_t gathered; /* bytes of JSON bodies in memory */
     /* Callbacks by what was made of them (enum callback_made) and whether the broker has it. */
-    struct metric *callbacks[3][2];
+    struct metric *callbacks[4][2];
     struct cache *cache;
 };
 

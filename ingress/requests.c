@@ -365,9 +365,7 @@ static uint64_t client_key(struct visit *visit, const char *forwarded_for)
             return limit_key(&v4->sin_addr, sizeof(v4->sin_addr));
         }
     }
-    const char *last = strrchr(forwarded_for, ',');
-    last = last != NULL ? last + 1 : forwarded_for;
-    last += strspn(last, " ");
+    const char *last = head_last_hop(forwarded_for);
     return limit_key(last, (unsigned)strlen(last));
 }
 

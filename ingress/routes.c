@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "payment_callback.h"
 #include "plan/plan.h"
 
 #define API PLAN_BIT(PLAN_API_ACCESS)
@@ -46,6 +47,18 @@ const struct route routes[] = {
       .summary = "The account's tokens" },
     { "GET", "/api/plans", SCOPE_READ, .handle = get_plans,
       .summary = "The plans on sale, and the account's own" },
+    { "POST", "/api/tokens/purchase", SCOPE_ADMIN, BODY_JSON, .acts = true, .handle = post_purchase,
+      .summary = "Buy a plan" },
+    { "GET", "/api/payments", SCOPE_READ, .handle = get_payments,
+      .summary = "The account's payments, page by page" },
+    { "GET", "/api/payments/{id}", SCOPE_READ, .handle = get_payment,
+      .summary = "One payment" },
+    { "GET", "/api/payments/{id}/events", SCOPE_READ, .handle = get_payment_events,
+      .summary = "A payment as it changes, as server-sent events" },
+    { "GET", "/api/payments/{id}/receipt", SCOPE_READ, .handle = get_receipt,
+      .summary = "Its receipt, as JSON or as a page to print" },
+    { "POST", "/api/payments/{id}/retry", SCOPE_ADMIN, .acts = true, .handle = post_retry,
+      .summary = "Try again to pay what was bought" },
     { "GET", "/api/integration/at/balance", SCOPE_ADMIN, .handle = get_provider_balance,
       .summary = "The credit left at Africa's Talking" },
     { "GET", "/api/integration/at/performance", SCOPE_READ, .features = ANALYTICS, .handle = get_performance,
@@ -56,6 +69,16 @@ const struct route routes[] = {
       .summary = "The provider's incoming messages" },
     { "POST", "/api/communications/webhooks/sms", SCOPE_NONE, BODY_CALLBACK,
       .summary = "Either of them, and opt-out notices" },
+    { "POST", "/api/pay/{secret}", SCOPE_NONE, BODY_PAYMENT,
+      .summary = "What M-Pesa says of a prompt" },
+    { "POST", "/api/payments/mpesa/callback", SCOPE_NONE, BODY_PAYMENT,
+      .summary = "The same, without a secret" },
+    { "POST", "/api/payments/mpesa/callback/{secret}", SCOPE_NONE, BODY_PAYMENT,
+      .summary = "The same as /api/pay/{secret}" },
+    { "POST", "/api/pay/c2b/confirmation/{token}", SCOPE_NONE, BODY_PAYMENT,
+      .summary = "M-Pesa's word of a payment to the paybill" },
+    { "POST", "/api/pay/c2b/validation/{token}", SCOPE_NONE, BODY_PAYMENT,
+      .summary = "M-Pesa's question whether to take one" },
     { "GET", "/healthz", SCOPE_NONE, .inline_answer = true, .handle = get_healthz,
       .summary = "The process answers" },
     { "GET", "/readyz", SCOPE_NONE, .handle = get_readyz,
@@ -117,6 +140,8 @@ size_t route_body_max(const struct route *route)
         return BODY_JSON_MAX;
     case BODY_CALLBACK:
         return BODY_CALLBACK_MAX;
+    case BODY_PAYMENT:
+        return PAYMENT_CALLBACK_MAX;
     case BODY_NONE:
         break;
     }
@@ -126,7 +151,7 @@ size_t route_body_max(const struct route *route)
 void routes_describe(struct str *out)
 {
     static const char *const scopes[] = { "", "read", "send", "", "admin" };
-    static const char *const bodies[] = { "none", "json", "rows", "callback" };
+    static const char *const bodies[] = { "none", "json", "rows", "callback", "callback" };
 
     str_putc(out, '[');
     for (size_t i = 0; i < routes_count; i++) {

@@ -19,6 +19,7 @@ enum body_kind {
     BODY_JSON,     /* application/json, gathered */
     BODY_ROWS,     /* the same, or text/csv or application/x-ndjson, streamed */
     BODY_CALLBACK, /* a provider's form: callbacks.c */
+    BODY_PAYMENT,  /* a payment provider's JSON, likewise */
 };
 
 typedef enum reply handle_fn(struct request *req);
@@ -51,8 +52,9 @@ size_t route_body_max(const struct route *route);
 void routes_describe(struct str *out);
 
 handle_fn get_balance, get_campaign, get_campaigns, get_events, get_healthz, get_message_status,
-    get_metrics, get_performance, get_plans, get_provider_balance, get_readyz, get_recipients,
-    get_rejects, get_stats, post_cancel, post_launch, post_messages_send, post_pause, post_quote,
-    post_resume, post_sms;
+    get_metrics, get_payment, get_payment_events, get_payments, get_performance, get_plans,
+    get_provider_balance, get_readyz, get_receipt, get_recipients, get_rejects, get_stats,
+    post_cancel, post_launch, post_messages_send, post_pause, post_purchase, post_quote,
+    post_resume, post_retry, post_sms;
 
 #endif

@@ -43,6 +43,8 @@ static const struct {
         "{\"type\":\"urn:tuma:problem:" code "\",\"title\":\"" title "\",\"status\":" #status      \
         ",\"detail\":\"" title "\",\"code\":\"" code "\"}"
     [CANNED_OK] = { 200, "text/plain", "OK\n" },
+    [CANNED_ACCEPTED] = { 200, "application/json",
+                          "{\"ResultCode\":0,\"ResultDesc\":\"Accepted\"}" },
     [CANNED_FORBIDDEN] = { PROBLEM("forbidden", "Not allowed", 403) },
     [CANNED_BAD_METHOD] = { PROBLEM("method", "This method is not available here", 405) },
     [CANNED_TOO_LARGE] = { PROBLEM("body_too_large", "Too large", 413) },

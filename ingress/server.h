@@ -21,6 +21,7 @@
 #include "callback.h"
 #include "head.h"
 #include "loops.h"
+#include "payment_callback.h"
 #include "request.h"
 
 struct server;
@@ -40,6 +41,7 @@ struct visit {
 
     /* A callback: see callbacks.c. The strings keep their memory for the next one. */
     enum callback_kind kind;
+    struct payment_callback payment; /* when payment.kind is set */
     struct callback_read read;
     struct report report;
     struct parcel parcel;
@@ -53,6 +55,7 @@ struct visit {
 /* Answers that are always the same, made once. */
 enum canned {
     CANNED_OK,
+    CANNED_ACCEPTED, /* in a payment provider's words */
     CANNED_FORBIDDEN,
     CANNED_BAD_METHOD,
     CANNED_TOO_LARGE,

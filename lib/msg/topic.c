@@ -5,6 +5,7 @@
 #include "base/panic.h"
 #include "msg/campaign.h"
 #include "msg/event.h"
+#include "msg/payment.h"
 #include "msg/report.h"
 
 /* A type one stage reads, perhaps from a queue per route or from partners; a type for listeners. */
@@ -34,11 +35,14 @@ const struct topic topics[] = {
     READ_BY("reconcile-dlr",   delivery_reported_v1,    "reports"),
     READ_BY("reconcile-dlr",   sms_received_v1,         "reports"),
     READ_BY("reconcile-dlr",   callback_misread_v1,     "reports"),
+    READ_BY("settle-payment",  payment_requested_v1,    "payments"),
+    READ_BY("settle-payment",  payment_reported_v1,     "payments"),
     EVENT(campaign_changed_v1),
     EVENT(campaign_completed_v1),
     EVENT(message_parked_v1),
     EVENT(route_held_v1),
     EVENT(route_opened_v1),
+    EVENT(payment_changed_v1),
     { .shape = NULL },
 };
 /* clang-format on */

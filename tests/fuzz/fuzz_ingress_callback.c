@@ -36,6 +36,8 @@ static bool reads_back(const struct callback_read *read, const struct str *json,
     case MADE_MISREAD:
         ok = shape_read(&callback_misread_v1, json->bytes, json->len, &misread, arena, &err);
         break;
+    case MADE_PAYMENT: /* fuzz_ingress_payment's */
+        break;
     }
     str_free(&whole);
     return ok;

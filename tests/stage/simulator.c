@@ -77,6 +77,14 @@ const char *simulator_url(void)
     return sim.url;
 }
 
+const char *simulator_root(void)
+{
+    static char root[100];
+
+    snprintf(root, sizeof root, "http://%s", sim.address);
+    return root;
+}
+
 /* The answer's body; valid until the next call. */
 static const char *ask(const char *method, const char *path, const char *body)
 {
@@ -99,6 +107,16 @@ static const char *ask(const char *method, const char *path, const char *body)
               reply.sent == HTTP_ANSWERED ? reply.body : reply.err.detail);
     }
     return reply.body;
+}
+
+const char *simulator_get(const char *path)
+{
+    return ask("GET", path, "");
+}
+
+const char *simulator_post(const char *path, const char *json)
+{
+    return ask("POST", path, json);
 }
 
 void simulator_reset(void)

@@ -17,6 +17,8 @@ void simulator_stop(void); /* also when there is none */
 
 /* …/version1 */
 const char *simulator_url(void);
+/* The same without a path. */
+const char *simulator_root(void);
 
 /* Back to the start. */
 void simulator_reset(void);
@@ -27,5 +29,9 @@ int64_t simulator_count(const char *name);
 
 /* How often a text was accepted for a number; text NULL: any. */
 int simulator_messages(int64_t msisdn, const char *text);
+
+/* Any of the simulator's own pages, /_sim/<path>: the answer's body, valid until the next call. */
+const char *simulator_get(const char *path);
+const char *simulator_post(const char *path, const char *json);
 
 #endif

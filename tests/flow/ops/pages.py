@@ -39,7 +39,7 @@ def test_programs_can_do_their_work_with_logins_of_their_own(chain):
     commands = subprocess.run([ROOT / "deploy/broker/users", chain.build], check=True, text=True,
                               capture_output=True, env=chain.environment()).stdout
     names = re.findall(r"add_user (\S+)", commands)
-    expect(len(names), 7, "logins")
+    expect(len(names), 8, "logins")
     passwords = {"PASSWORD_" + name[5:].upper().replace("-", "_"): "secret" for name in names}
     script = "rabbitmqctl() { '%s' \"$@\"; }\n%s" % (chain.servers["RABBITMQCTL"], commands)
     subprocess.run(["bash", "-eu", "-c", script], check=True, stdin=subprocess.DEVNULL,

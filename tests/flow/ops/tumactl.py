@@ -236,6 +236,188 @@ def test_a_plan_is_given_once_by_reference(chain):
     ctl(chain, "verify")
 
 
+# ---- payments ----
+
+STATEMENT_COLUMNS = ("Receipt No.,Completion Time,Initiation Time,Details,Transaction Status,Paid In,Withdrawn,"
+                     "Balance,A/C No.,Linked Transaction ID")
+
+
+class Buyer:
+    """An account with purchases, as the ingress and settle-payment leave them."""
+
+    next = 10000000
+
+    def __init__(self, chain):
+        self.chain = chain
+        self.account = chain.account(tokens=0)
+        [row] = chain.sql("SELECT id FROM accounts WHERE slug = '%s'" % self.account.slug)
+        self.id = int(row["id"])
+
+    def buys(self, status="failed", **columns):
+        """(reference, payment's id as people see it)"""
+        Buyer.next += 1
+        number = Buyer.next << 30
+        reference = "TK%d" % Buyer.next
+        self.chain.execute("INSERT INTO purchases (id, account_id, reference, plan, tokens, valid_days, amount_minor,"
+                       " currency, status) VALUES (%d, %d, '%s', 'starter', 1000, 30, 100000, 'KES', 'open')"
+                       % (number, self.id, reference))
+        more = "".join(", " + name for name in columns)
+        values = "".join(", '%s'" % value for value in columns.values())
+        self.chain.execute("INSERT INTO payments (id, purchase_id, account_id, provider, msisdn, amount_minor, currency,"
+                       " status%s) VALUES (%d, %d, %d, 'mpesa', 254712345678, 100000, 'KES', '%s'%s)"
+                       % (more, number + 1, number, self.id, status, values))
+        return reference, "pay_" + crockford(number + 1)
+
+    def got(self, receipt, status="unmatched", minor=100000, reference=None, at="2026-11-01 07:15:00Z"):
+        self.chain.execute("INSERT INTO payment_receipts (receipt, provider, amount_minor, currency, source, status,"
+                       " paid_at, why, purchase_id) VALUES ('%s', 'mpesa', %d, 'KES', 'confirmation', '%s', '%s',"
+                       " 'no such reference', (SELECT id FROM purchases WHERE reference = '%s'))"
+                       % (receipt, minor, status, at, reference))
+
+    def tokens(self):
+        [row] = self.chain.sql("SELECT coalesce(sum(available), 0)::bigint AS n FROM token_lots WHERE account_id = %d"
+                               % self.id)
+        return row["n"]
+
+    def status(self, receipt):
+        rows = self.chain.sql("SELECT status, why FROM payment_receipts WHERE receipt = '%s'" % receipt)
+        return rows[0]["status"] if rows else None
+
+
+def crockford(number):
+    letters = ""
+    for _ in range(13):
+        letters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"[number % 32] + letters
+        number //= 32
+    return letters
+
+
+def statement(chain, *lines):
+    path = chain.dir / "statement.csv"
+    path.write_text("Organization:,Tuma Ltd\nShort Code:,600000\n\n" + STATEMENT_COLUMNS + "\n" +
+                    "".join(line + "\n" for line in lines))
+    return path
+
+
+def paid_in(receipt, amount="1000.00", reference="", status="Completed", at="2026-11-01 10:15:00"):
+    return '%s,%s,%s,Pay Bill,%s,"%s",,0.00,%s,' % (receipt, at, at, status, amount, reference)
+
+
+def test_payments_are_listed_and_shown(chain):
+    buyer = Buyer(chain)
+    reference, payment = buyer.buys(reason="cancelled")
+    _, other = buyer.buys(status="unresolved")
+    words = ["payments", "list", "--account", buyer.account.slug]
+    out, _ = ctl(chain, *words)
+    expect([line.split()[0] for line in out.splitlines()], [other, payment], "newest first")
+    check(reference in out and "KES 1,000.00" in out and "cancelled" in out, out)
+    out, _ = ctl(chain, *words, "--status", "unresolved")
+    expect([line.split()[0] for line in out.splitlines()], [other], "by status")
+    expect(len(ctl(chain, *words, "--limit", 1)[0].splitlines()), 1, "limit")
+    check(payment in ctl(chain, "payments", "list")[0], "everybody's")
+    [row] = chain.sql("SELECT id FROM payments p WHERE id = (SELECT min(id) FROM payments WHERE account_id = %d)"
+                      % buyer.id)
+    chain.execute("INSERT INTO payment_callbacks (origin, provider, kind, payment_id, body, peer, verdict, received_at)"
+              " VALUES ('%s', 'mpesa', 'stk', %s, '{\"raw\":1}', '127.0.0.1', 'settled', now())"
+              % (payment, row["id"]))
+    out, _ = ctl(chain, "payments", "show", payment)
+    check("254712345678" in out and "failed cancelled" in out and '{"raw":1}' in out, out)
+    for name in (reference, reference.lower()):
+        out, _ = ctl(chain, "payments", "show", name)
+        check(payment in out and "1,000 tokens for KES 1,000.00; open" in out, out)
+    refuses(chain, FAILED, "no payment, purchase, reference or receipt", "payments", "show", "TK1")
+    refuses(chain, FAILED, "no such payment", "payments", "show", "pay_0000000000001")
+    refuses(chain, FAILED, "no account", "payments", "list", "--account", "nobody")
+    refuses(chain, USAGE, "not a whole number", "payments", "list", "--limit", "0")
+
+
+def test_a_payment_is_asked_about_again(chain):
+    buyer = Buyer(chain)
+    _, named = buyer.buys(status="unresolved", checkout_request="ws_CO_ops_1")
+    _, nameless = buyer.buys(status="unresolved")
+    _, failed = buyer.buys(status="failed", checkout_request="ws_CO_ops_2")
+    out, _ = ctl(chain, "payments", "query", named)
+    check(named in out, out)
+    expect(chain.sql("SELECT count(*) AS n FROM payments WHERE checkout_request = 'ws_CO_ops_1'"
+                     " AND next_query_at <= now()")[0]["n"], 1, "due at once")
+    refuses(chain, FAILED, "", "payments", "query", nameless)
+    refuses(chain, FAILED, "it is failed", "payments", "query", failed)
+    refuses(chain, FAILED, "no such payment", "payments", "query", "pay_0000000000001")
+    refuses(chain, USAGE, "no payment's id", "payments", "query", "TK12345678")
+
+
+def test_money_nobody_could_match_is_credited_by_hand_once(chain):
+    buyer = Buyer(chain)
+    reference, _ = buyer.buys()
+    second, _ = buyer.buys()
+    buyer.got("UOPS1MATCH")
+    out, _ = ctl(chain, "payments", "list", "--unmatched")
+    check("UOPS1MATCH" in out and "no such reference" in out, out)
+    words = ["payments", "match", "UOPS1MATCH", reference]
+    refuses(chain, USAGE, "needs --by", *words, "--why", "he called")
+    refuses(chain, USAGE, "--why", *words, "--by", "ann", "--why", "")
+    expect(buyer.tokens(), 0, "before")
+    out, _ = ctl(chain, *words, "--by", "ann", "--why", "he called")
+    check("UOPS1MATCH pays " + reference in out and "1,000 tokens" in out, out)
+    expect(buyer.tokens(), 1000, "credited")
+    [row] = chain.sql("SELECT status, why FROM payment_receipts WHERE receipt = 'UOPS1MATCH'")
+    expect((row["status"], row["why"]), ("credited", "matched by ann: he called"), "who and why")
+    check("UOPS1MATCH" not in ctl(chain, "payments", "list", "--unmatched")[0], "no work any more")
+    check("UOPS1MATCH" in ctl(chain, "payments", "show", "UOPS1MATCH")[0], "shown")
+    refuses(chain, FAILED, "credited already", "payments", "match", "UOPS1MATCH", second, "--by", "ann",
+            "--why", "again")
+    buyer.got("UOPS2MATCH")
+    refuses(chain, FAILED, "paid already", "payments", "match", "UOPS2MATCH", reference, "--by", "ann",
+            "--why", "again")
+    refuses(chain, FAILED, "no money is known", "payments", "match", "UNOBODY", second, "--by", "a", "--why", "b")
+    refuses(chain, FAILED, "no such purchase", "payments", "match", "UOPS2MATCH", "TK99999999", "--by", "a",
+            "--why", "b")
+    expect(buyer.tokens(), 1000, "once")
+    ctl(chain, "verify")
+
+
+def test_a_statement_is_held_against_what_was_credited(chain):
+    buyer = Buyer(chain)
+    had, _ = buyer.buys()
+    wanted, _ = buyer.buys()
+    back, _ = buyer.buys()
+    buyer.got("USTMT1HAD", "credited", reference=had)
+    buyer.got("USTMT2WAITS")
+    buyer.got("USTMT3OTHER", "credited", minor=90000)
+    buyer.got("USTMT4GHOST", "credited")                               # not on it
+    buyer.got("USTMT5FAILED", "credited")                              # on it, and failed
+    buyer.got("USTMT6LATER", "credited", at="2026-11-05 07:15:00Z")    # after its end
+    path = statement(
+        chain, paid_in("USTMT1HAD"), paid_in("USTMT2WAITS"), paid_in("USTMT3OTHER"),
+        paid_in("USTMT5FAILED", status="Failed"), paid_in("USTMT7NEW", reference=wanted.lower()),
+        paid_in("USTMT8LOST", "1,000.00", "rent"), paid_in("USTMT9BACK", reference=back),
+        "USTMT10REV,2026-11-02 10:15:00,,Pay Bill Reversal,Completed,,-1000.00,0.00,,USTMT9BACK",
+        "USTMT11FEE,2026-11-02 10:15:00,,Charge,Completed,,-5.00,0.00,,", "?,x")
+    out = refuses(chain, FAILED, "differ", "payments", "statement", path)
+    told = {line.split("USTMT")[1].split()[0]: line.split("USTMT")[0].strip()
+            for line in out.splitlines() if "USTMT" in line}
+    expect(told, {"2WAITS": "unmatched", "3OTHER": "differs", "7NEW": "not credited", "8LOST": "not credited",
+                  "4GHOST": "should not", "5FAILED": "should not"}, "told: " + out)
+    check("line 14: Receipt No." in out, out)
+    check(out.splitlines()[-1].startswith("9 lines: 1 credited before, 0 credited now, 1 waiting"), out)
+    expect((buyer.status("USTMT7NEW"), buyer.tokens()), (None, 0), "only said")
+
+    out = refuses(chain, FAILED, "differ", "payments", "statement", path, "--apply")
+    expect((buyer.status("USTMT7NEW"), buyer.status("USTMT8LOST"), buyer.status("USTMT9BACK")),
+           ("credited", "unmatched", None), "applied: " + out)
+    expect(buyer.tokens(), 1000, "tokens")
+    refuses(chain, FAILED, "differ", "payments", "statement", path, "--apply")
+    expect(buyer.tokens(), 1000, "applied once")
+    check(wanted in ctl(chain, "payments", "show", wanted)[0].split(";")[0] and
+          "paid" in ctl(chain, "payments", "show", wanted)[0], "paid")
+    chain.execute("DELETE FROM payment_receipts WHERE receipt <> 'USTMT7NEW'")
+    out, _ = ctl(chain, "payments", "statement", statement(chain, paid_in("USTMT7NEW")))
+    check(out.startswith("1 lines: 1 credited before"), out)
+    refuses(chain, FAILED, "Receipt No.", "payments", "statement", csv(chain, "phone\n0712345678\n"))
+    refuses(chain, FAILED, "cannot open", "payments", "statement", "/nowhere.csv")
+    ctl(chain, "verify")
+
+
 # ---- campaigns ----
 
 
@@ -364,12 +546,14 @@ def test_queues_show_who_works_where(chain):
     out, _ = ctl(chain, "queues")
     for queue in chain.queues():
         check(queue in out, "%s in %s" % (queue, out))
-    check("nobody works here" not in out and "0 parked" in out, out)
+    # settle-payment runs only where M-Pesa's settings are.
+    idle = ["tuma.settle-payment.high", "tuma.settle-payment.normal"]
+    check(out.count("nobody works here") == len(idle) and "0 parked" in out, out)
     chain["reserve-tokens"].stop()
     out = wait_for("it is noticed", 10, lambda: ctl(chain, "queues")[0],
-                   lambda text: "nobody works here" in text)
+                   lambda text: text.count("nobody works here") > len(idle))
     expect([line.split()[0] for line in out.splitlines() if "nobody" in line],
-           ["tuma.reserve-tokens.high", "tuma.reserve-tokens.normal"], "idle queues")
+           ["tuma.reserve-tokens.high", "tuma.reserve-tokens.normal"] + idle, "idle queues")
     chain["reserve-tokens"].start()
     chain.await_ready()
 

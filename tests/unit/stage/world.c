@@ -17,8 +17,8 @@
 static struct db *db;
 static struct broker_publisher *publisher;
 static struct broker_conf conf;
-static char folder[] = "/tmp/tuma-stage.XXXXXX";
-static char output_path[64], input_path[64];
+static char folder[300]; /* below the servers', so that it goes with them */
+static char output_path[320], input_path[320];
 static size_t settled;
 static pid_t running; /* the demo, while nobody has waited for it */
 
@@ -75,8 +75,8 @@ int64_t world_number(const char *sql)
 void world_import(void)
 {
     struct str text = { 0 };
-    char path[80];
-    char command[120];
+    char path[340];
+    char command[380];
 
     topic_definitions("tuma", "/", &text);
     snprintf(path, sizeof path, "%s/definitions.json", folder);
@@ -101,7 +101,8 @@ int world_start(void **state)
 
     (void)state;
     servers_start("postgres rabbitmq");
-    if (mkdtemp(folder) == NULL) {
+    snprintf(folder, sizeof folder, "%s/world", servers_get("SERVERS_DIR"));
+    if (mkdir(folder, 0755) != 0) {
         return -1;
     }
     snprintf(output_path, sizeof output_path, "%s/output", folder);

@@ -109,11 +109,10 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
-def free_ports(count):
-    """For programs that come back on the same port after a restart."""
-    return [int(port) for port in subprocess.run(
-        [PORTS, str(count)], check=True, stdin=subprocess.DEVNULL, capture_output=True,
-        text=True).stdout.split()]
+def free_port():
+    """For a program that comes back on the same port after a restart."""
+    return int(subprocess.run([PORTS, "1"], check=True, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True).stdout)
 
 
 def children_of(pid):
@@ -490,9 +489,8 @@ class Chain:
         self.next_phone = 710000000
         self.admin = None
         self.psql = None
-        provider, ingress = free_ports(2)
-        self.provider = "http://127.0.0.1:%d" % provider
-        self.http_listen = "127.0.0.1:%d" % ingress
+        self.provider = "http://127.0.0.1:%d" % free_port()
+        self.http_listen = "127.0.0.1:%d" % free_port()
         self.simulator = Simulator(self)
 
     # ---- setting up ----

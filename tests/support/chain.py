@@ -31,7 +31,6 @@ import pathlib
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -45,6 +44,7 @@ import pika
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVERS = ROOT / "tests/support/servers"
+PORTS = ROOT / "tests/support/ports"
 STAGES = ("render-template", "reserve-tokens", "split-batches", "rate-limit", "send-sms",
           "reconcile-dlr")
 WEBHOOK_TOKEN = "hook-of-the-tests"
@@ -110,29 +110,23 @@ def die_with_parent():
 
 
 def free_port():
-    """Below the ephemeral range, so that no outgoing connection takes it over a restart."""
-    while True:
-        port = random.SystemRandom().randrange(10000, 32000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+    """For a program that comes back on the same port after a restart."""
+    return int(subprocess.run([PORTS, "1"], check=True, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True).stdout)
 
 
 def children_of(pid):
     try:
         return [int(child) for child in
                 pathlib.Path("/proc/%d/task/%d/children" % (pid, pid)).read_text().split()]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone before or after the file was opened
         return []
 
 
 def is_running(pid):
     try:
         return pathlib.Path("/proc/%d/stat" % pid).read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 

@@ -140,7 +140,8 @@ static void fill_parcel(struct visit *visit)
     visit->parcel = (struct parcel){
         .shape =
             visit->payment.kind != NULL ? &payment_reported_v1 : callback_shape(visit->read.made),
-        .lane = LANE_NORMAL,
+        /* Money first: it may be why a campaign waits. */
+        .lane = visit->payment.kind != NULL ? LANE_HIGH : LANE_NORMAL,
         .body = visit->json.bytes,
         .body_len = visit->json.len,
         .settled = parcel_settled,

@@ -144,7 +144,7 @@ enum reply payment_view_request(struct request *req, const struct payment *payme
     shape_write(&payment_requested_v1, &requested, &body);
     struct parcel parcel = {
         .shape = &payment_requested_v1,
-        .lane = LANE_NORMAL,
+        .lane = LANE_HIGH, /* a person waits with a phone in hand */
         .account = req->caller.account,
         .trace = req->trace,
         .body = body.bytes,

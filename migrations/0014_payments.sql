@@ -7,6 +7,7 @@ CREATE TABLE purchases (
         CONSTRAINT purchases_reference_form CHECK (reference ~ '^TK[0-9]{8,10}$'), -- printed in the payer's SMS
     plan text NOT NULL REFERENCES plans,
     tokens bigint NOT NULL CONSTRAINT purchases_tokens CHECK (tokens > 0),
+    valid_days int NOT NULL CONSTRAINT purchases_valid_days CHECK (valid_days > 0),
     amount_minor bigint NOT NULL CONSTRAINT purchases_amount CHECK (amount_minor >= 0),
     currency char(3) NOT NULL,
     status text NOT NULL CONSTRAINT purchases_status_word CHECK (status IN ('open', 'paid')),
@@ -14,7 +15,7 @@ CREATE TABLE purchases (
     paid_at timestamptz
 );
 CREATE INDEX purchases_by_account ON purchases (account_id, id DESC);
-COMMENT ON TABLE purchases IS 'A plan that an account buys, at the price it had then. Paid once, by whichever of its payments succeeds.';
+COMMENT ON TABLE purchases IS 'A plan that an account buys, on the terms of then. Paid once, by whichever of its payments succeeds.';
 
 CREATE TABLE payments (
     id bigint PRIMARY KEY,
@@ -42,8 +43,10 @@ CREATE TABLE payments (
     next_query_at timestamptz,               -- NULL: not to be asked about
     created_at timestamptz NOT NULL DEFAULT now(),
     pushed_at timestamptz,
-    ended_at timestamptz
+    ended_at timestamptz,
+    untold_at timestamptz                    -- since when a change waits to be told by settle-payment
 );
+CREATE INDEX payments_untold ON payments (untold_at) WHERE untold_at IS NOT NULL;
 CREATE INDEX payments_by_purchase ON payments (purchase_id, id);
 CREATE INDEX payments_by_account ON payments (account_id, id DESC);
 CREATE INDEX payments_to_query ON payments (next_query_at) WHERE next_query_at IS NOT NULL;

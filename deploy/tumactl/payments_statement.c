@@ -95,6 +95,8 @@ static bool settle(struct reconciling *r, const struct daraja_statement_line *li
         return false;
     }
     if (!payment_settle(r->db, &money, clock_now_ms(), r->ctl->arena, out, r->err) ||
+        (out->purchase != 0 &&
+         !payment_tell_later(r->db, out->purchase, out->payment, clock_now_ms(), r->err)) ||
         !db_commit(r->db, r->err)) {
         db_rollback(r->db);
         return false;

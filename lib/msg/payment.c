@@ -40,6 +40,7 @@ static const struct field changed_fields[] = {
     FIELD_STR(struct payment_changed, account, 1, ACCOUNT_SLUG_MAX),
     FIELD_STR(struct payment_changed, reference, 1, CAMPAIGN_REFERENCE_MAX),
     FIELD_STR(struct payment_changed, plan, 1, PAYMENT_REASON_MAX),
+    FIELD_STR(struct payment_changed, purchase_status, 1, PAYMENT_REASON_MAX),
     FIELD_STR(struct payment_changed, status, 1, PAYMENT_REASON_MAX),
     FIELD_STR(struct payment_changed, reason, 0, PAYMENT_REASON_MAX, FIELD_OPTIONAL),
     FIELD_STR(struct payment_changed, detail, 0, PAYMENT_DETAIL_MAX, FIELD_OPTIONAL),

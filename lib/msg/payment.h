@@ -42,10 +42,11 @@ struct payment_changed {
     const char *account;   /* slug */
     const char *reference; /* of the purchase, as the payer sees it */
     const char *plan;
-    const char *status;  /* payments.status */
-    const char *reason;  /* "" none */
-    const char *detail;  /* "" none */
-    const char *receipt; /* "" until it is paid */
+    const char *purchase_status; /* "open", "paid": perhaps by other money than this payment's */
+    const char *status;          /* payments.status */
+    const char *reason;          /* "" none */
+    const char *detail;          /* "" none */
+    const char *receipt;         /* "" until it is paid */
     const char *currency;
     int64_t amount_minor;
     int64_t tokens;

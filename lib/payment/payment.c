@@ -35,6 +35,7 @@ void purchase_read(const struct db_result *rows, int row, struct arena *arena, s
         .amount_minor = db_get_int(rows, row, 8),
         .created_ms = db_get_time(rows, row, 9),
         .paid_ms = db_get_time(rows, row, 10),
+        .valid_days = db_get_int(rows, row, 11),
     };
 }
 
@@ -110,12 +111,11 @@ bool purchase_find_by_reference(struct db *db, int64_t account, const char *refe
 /* The unique reference decides: a number that is taken touches no row. */
 static const struct db_statement insert_purchase = {
     "purchase_insert",
-    "INSERT INTO purchases (id, account_id, reference, plan, tokens, amount_minor, currency, "
-    "status,"
-    "                       created_at)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, 'open', $8)"
+    "INSERT INTO purchases (id, account_id, reference, plan, tokens, amount_minor, currency,"
+    "                       status, valid_days, created_at)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, 'open', $8, $9)"
     " ON CONFLICT ON CONSTRAINT purchases_reference_key DO NOTHING",
-    8,
+    9,
 };
 static const struct db_statement had_before = {
     "purchase_had_before",
@@ -158,7 +158,7 @@ static bool insert(struct db *db, int64_t id, int64_t account, const struct plan
                     (struct db_value[]){ db_int8(id), db_int8(account), db_text(reference),
                                          db_text(plan->code), db_int8(plan->tokens),
                                          db_int8(plan->price_minor), db_text(plan->currency),
-                                         db_time(now_ms) },
+                                         db_int8(plan->valid_days), db_time(now_ms) },
                     &inserted, err)) {
             return false;
         }
@@ -167,10 +167,22 @@ static bool insert(struct db *db, int64_t id, int64_t account, const struct plan
            err_temporary(err, "no_reference", "every reference that was tried is taken");
 }
 
+bool purchase_grant(struct db *db, const struct purchase *purchase, int64_t now_ms,
+                    struct arena *arena, struct err *err)
+{
+    const struct plan_terms agreed = { .price_minor = purchase->amount_minor,
+                                       .currency = purchase->currency,
+                                       .tokens = purchase->tokens,
+                                       .valid_days = purchase->valid_days };
+    struct subscription bought;
+
+    return plan_subscribe(db, purchase->account, purchase->plan, purchase->reference, &agreed,
+                          now_ms, arena, &bought, err);
+}
+
 bool purchase_create(struct db *db, int64_t account, const char *plan, int64_t now_ms,
                      struct arena *arena, struct purchase *out, struct err *err)
 {
-    struct subscription bought;
     struct plan sold;
     int64_t id = id_create(now_ms);
 
@@ -182,7 +194,7 @@ bool purchase_create(struct db *db, int64_t account, const char *plan, int64_t n
     if (sold.price_minor > 0) {
         return true;
     }
-    return plan_subscribe(db, account, plan, out->reference, now_ms, arena, &bought, err) &&
+    return purchase_grant(db, out, now_ms, arena, err) &&
            db_run(db, &free_purchase, (struct db_value[]){ db_int8(id), db_time(now_ms) }, NULL,
                   err) &&
            purchase_find(db, account, id, arena, out, err);
@@ -295,6 +307,22 @@ bool payment_find(struct db *db, int64_t account, int64_t id, struct arena *aren
     }
     payment_read(rows, 0, arena, out);
     return true;
+}
+
+static const struct db_statement tell_later = {
+    "payment_tell_later",
+    "UPDATE payments SET untold_at = coalesce(untold_at, $3)"
+    " WHERE id = CASE WHEN $2::bigint <> 0 THEN $2::bigint"
+    "                 ELSE (SELECT max(id) FROM payments WHERE purchase_id = $1) END",
+    3,
+};
+
+bool payment_tell_later(struct db *db, int64_t purchase, int64_t payment, int64_t now_ms,
+                        struct err *err)
+{
+    return db_run(db, &tell_later,
+                  (struct db_value[]){ db_int8(purchase), db_int8(payment), db_time(now_ms) }, NULL,
+                  err);
 }
 
 static const struct db_statement list_payments = {

@@ -42,8 +42,8 @@ struct purchase {
     const char *reference; /* "TK" and digits */
     const char *plan;
     const char *currency;
-    const char *status; /* "open", "paid" */
-    int64_t tokens;
+    const char *status;         /* "open", "paid" */
+    int64_t tokens, valid_days; /* as they were when it was made, like the amount */
     int64_t amount_minor;
     int64_t created_ms, paid_ms;
 };
@@ -68,7 +68,7 @@ struct payment {
 };
 
 /*
- * An open purchase at the plan's price of now. A free plan is had at once: then status is "paid".
+ * An open purchase on the plan's terms of now. A free plan is had at once: then status is "paid".
  * Permanent: plan_unknown, plan_not_on_sale, plan_only_once.
  */
 bool purchase_create(struct db *db, int64_t account, const char *plan, int64_t now_ms,
@@ -111,6 +111,13 @@ bool payment_list(struct db *db, int64_t account, int64_t purchase, const char *
  */
 bool payment_ask(struct db *db, int64_t id, int64_t now_ms, struct arena *arena, struct err *err)
     __attribute__((warn_unused_result));
+
+/*
+ * Lets settle-payment tell of it (payment 0: of the purchase's newest), for a caller that has no
+ * way to tell. In the caller's transaction.
+ */
+bool payment_tell_later(struct db *db, int64_t purchase, int64_t payment, int64_t now_ms,
+                        struct err *err) __attribute__((warn_unused_result));
 
 struct receipt {
     const char *receipt;
@@ -174,7 +181,7 @@ struct payment_outcome {
     enum payment_settled settled;
     const char *why;  /* for people; "" when credited */
     int64_t purchase; /* 0: none */
-    int64_t payment;  /* whose row has changed, or could have; 0: none */
+    int64_t payment;  /* of which is to be told; 0: none */
 };
 
 /*

@@ -131,7 +131,6 @@ bool payment_match(struct db *db, const char *receipt, const char *reference, co
 {
     AUTO_DB_RESULT struct db_result *locked = NULL;
     struct receipt money;
-    struct subscription bought;
 
     if (!purchase_find_by_reference(db, 0, reference, arena, out, err) ||
         !db_query(db, &lock_purchase, (struct db_value[]){ db_int8(out->id) }, &locked, err) ||
@@ -141,11 +140,11 @@ bool payment_match(struct db *db, const char *receipt, const char *reference, co
     if (strcmp(db_get_text(locked, 0, 0), "open") != 0) {
         return err_permanent(err, "purchase_paid", "%s is paid already", out->reference);
     }
-    return plan_subscribe(db, out->account, out->plan, out->reference, now_ms, arena, &bought,
-                          err) &&
+    return purchase_grant(db, out, now_ms, arena, err) &&
            db_run(db, &credit_by_hand,
                   (struct db_value[]){ db_text(money.receipt), db_int8(out->id), db_text(why),
                                        db_time(now_ms) },
                   NULL, err) &&
+           payment_tell_later(db, out->id, 0, now_ms, err) &&
            purchase_find(db, 0, out->id, arena, out, err);
 }

@@ -8,7 +8,7 @@
 
 #define PURCHASE_COLUMNS                                                                           \
     "p.id, p.account_id, a.slug, p.reference, p.plan, p.currency::text, p.status, p.tokens,"       \
-    " p.amount_minor, p.created_at, p.paid_at"
+    " p.amount_minor, p.created_at, p.paid_at, p.valid_days"
 #define PURCHASE_TABLES " FROM purchases p JOIN accounts a ON a.id = p.account_id"
 
 void purchase_read(const struct db_result *rows, int row, struct arena *arena,
@@ -24,6 +24,10 @@ void purchase_read(const struct db_result *rows, int row, struct arena *arena,
     " JOIN accounts a ON a.id = y.account_id"
 
 void payment_read(const struct db_result *rows, int row, struct arena *arena, struct payment *out);
+
+/* The account has it from now on. Permanent: those of plan_subscribe(). */
+bool purchase_grant(struct db *db, const struct purchase *purchase, int64_t now_ms,
+                    struct arena *arena, struct err *err);
 
 /* A text of a row in the arena; "" for NULL. */
 const char *rows_text(const struct db_result *rows, int row, int col, struct arena *arena);

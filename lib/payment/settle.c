@@ -263,7 +263,6 @@ static const struct db_statement find_waiting = {
     "   FOR UPDATE",
     1,
 };
-
 static bool find_payment(struct settling *s, struct err *err)
 {
     AUTO_DB_RESULT struct db_result *rows = NULL;
@@ -289,11 +288,8 @@ static const struct db_statement pay_purchase = {
 
 static bool credit(struct settling *s, struct payment_outcome *out, struct err *err)
 {
-    struct subscription bought;
-
     /* Permanent errors of plan_subscribe() are raised before it has changed anything. */
-    if (!plan_subscribe(s->db, s->purchase.account, s->purchase.plan, s->purchase.reference,
-                        s->now_ms, s->arena, &bought, err)) {
+    if (!purchase_grant(s->db, &s->purchase, s->now_ms, s->arena, err)) {
         return strncmp(err->what, "plan_", strlen("plan_")) == 0 &&
                strand(s, PAYMENT_UNMATCHED, err->what, arena_strdup(s->arena, err->detail), out,
                       err);
@@ -342,6 +338,27 @@ static bool settle_new(struct settling *s, struct payment_outcome *out, struct e
     return credit(s, out, err);
 }
 
+/* What is told of a purchase that was paid by none of its payments is told of the newest. */
+static const struct db_statement find_newest = {
+    "settle_find_newest",
+    "SELECT coalesce(max(id), 0) FROM payments WHERE purchase_id = $1",
+    1,
+};
+
+static bool find_told(struct settling *s, struct payment_outcome *out, struct err *err)
+{
+    AUTO_DB_RESULT struct db_result *rows = NULL;
+
+    if (out->payment != 0 || out->purchase == 0) {
+        return true;
+    }
+    if (!db_query(s->db, &find_newest, (struct db_value[]){ db_int8(out->purchase) }, &rows, err)) {
+        return false;
+    }
+    out->payment = db_get_int(rows, 0, 0);
+    return true;
+}
+
 bool payment_settle(struct db *db, const struct payment_money *money, int64_t now_ms,
                     struct arena *arena, struct payment_outcome *out, struct err *err)
 {
@@ -366,8 +383,7 @@ bool payment_settle(struct db *db, const struct payment_money *money, int64_t no
     if (!note(&s, err)) {
         return false;
     }
-    if (strcmp(s.status, "credited") == 0 || strcmp(s.status, "reversed") == 0) {
-        return settle_again(&s, out, err);
-    }
-    return settle_new(&s, out, err);
+    const bool again = strcmp(s.status, "credited") == 0 || strcmp(s.status, "reversed") == 0;
+    return (again ? settle_again(&s, out, err) : settle_new(&s, out, err)) &&
+           find_told(&s, out, err);
 }

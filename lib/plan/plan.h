@@ -2,7 +2,7 @@
  * plan - what is sold, who bought it until when, and what that lets an account do
  *
  *     plan_list(db, PLANS_ON_SALE, arena, &plans, &count, &err);
- *     plan_subscribe(db, account, "business", "PAY-4711", now, arena, &bought, &err);
+ *     plan_subscribe(db, account, "business", "PAY-4711", NULL, now, arena, &bought, &err);
  *     plan_features(db, account, now, &features, &err);
  *     if (!(features & PLAN_BIT(PLAN_SCHEDULED_SENDING)))
  *         plan_fail(db, PLAN_SCHEDULED_SENDING, "", arena, &err);   // says which plans have it
@@ -102,14 +102,23 @@ struct subscription {
     bool is_new; /* false: the reference had bought this before, and nothing changed */
 };
 
+/* What was agreed when it was ordered: it holds however the plan was edited since. */
+struct plan_terms {
+    int64_t price_minor;
+    const char *currency;
+    int64_t tokens;
+    int64_t valid_days;
+};
+
 /*
- * Inside the caller's transaction. Permanent: plan_unknown, plan_not_on_sale, plan_only_once,
- * reference_used (tokens were granted under it without a plan). The reference is the account's own
- * name for what it bought: the same again is the same subscription.
+ * Inside the caller's transaction. agreed NULL: as the plan is sold now. Permanent: plan_unknown,
+ * plan_not_on_sale (unless it was agreed before), plan_only_once, reference_used (tokens were
+ * granted under it without a plan). The reference is the account's own name for what it bought: the
+ * same again is the same subscription.
  */
 bool plan_subscribe(struct db *db, int64_t account, const char *code, const char *reference,
-                    int64_t now_ms, struct arena *arena, struct subscription *out_bought,
-                    struct err *err);
+                    const struct plan_terms *agreed, int64_t now_ms, struct arena *arena,
+                    struct subscription *out_bought, struct err *err);
 
 /* Those that run, the last to end first, at most `most`. */
 bool plan_subscriptions(struct db *db, int64_t account, int64_t now_ms, size_t most,

@@ -101,8 +101,8 @@ static bool buy(struct db *db, int64_t account, const struct plan *plan, int64_t
 }
 
 bool plan_subscribe(struct db *db, int64_t account, const char *code, const char *reference,
-                    int64_t now_ms, struct arena *arena, struct subscription *out_bought,
-                    struct err *err)
+                    const struct plan_terms *agreed, int64_t now_ms, struct arena *arena,
+                    struct subscription *out_bought, struct err *err)
 {
     AUTO_DB_RESULT struct db_result *locked = NULL;
     AUTO_DB_RESULT struct db_result *bought = NULL;
@@ -121,7 +121,12 @@ bool plan_subscribe(struct db *db, int64_t account, const char *code, const char
         *out_bought = read_subscription(bought, 0, arena);
         return true;
     }
-    if (!plan.on_sale) {
+    if (agreed != NULL) {
+        plan.price_minor = agreed->price_minor;
+        plan.currency = agreed->currency;
+        plan.tokens = agreed->tokens;
+        plan.valid_days = agreed->valid_days;
+    } else if (!plan.on_sale) {
         return err_permanent(err, "plan_not_on_sale", "%s is not sold any more", code);
     }
     if (plan.once && db_get_bool(before, 0, 1)) {

@@ -35,6 +35,27 @@ static const struct db_statement fail_unbegun = {
     2,
 };
 
+/* What somebody changed who could not tell. */
+static const struct db_statement take_untold = {
+    "query_take_untold",
+    "UPDATE payments SET untold_at = NULL"
+    " WHERE id IN (SELECT id FROM payments WHERE untold_at IS NOT NULL"
+    "               ORDER BY untold_at LIMIT $1 FOR UPDATE SKIP LOCKED) RETURNING id",
+    1,
+};
+
+static bool tell_untold(struct stage *stage, bool *out_any, struct err *err)
+{
+    AUTO_DB_RESULT struct db_result *untold = NULL;
+
+    if (!db_query(stage_db(stage), &take_untold, (struct db_value[]){ db_int8(A_TICK) }, &untold,
+                  err)) {
+        return false;
+    }
+    *out_any = db_rows(untold) > 0;
+    return tell_all(stage, untold, err);
+}
+
 /* Not what is paid and waits for its receipt. */
 static const struct db_statement give_up = {
     "query_give_up",
@@ -297,12 +318,13 @@ bool query_tick(struct stage *stage, struct err *err)
     struct db *db = stage_db(stage);
     struct daraja_query_answer answer;
     struct due due;
-    bool ended, credited;
+    bool untold, ended, credited;
 
-    if (!end_overdue(stage, &ended, err) || !credit_without_receipt(stage, &credited, err)) {
+    if (!tell_untold(stage, &untold, err) || !end_overdue(stage, &ended, err) ||
+        !credit_without_receipt(stage, &credited, err)) {
         return false;
     }
-    if (ended || credited) {
+    if (untold || ended || credited) {
         return true; /* that is to be confirmed and committed first */
     }
     if (!claim(stage, &due, err)) {

@@ -15,25 +15,27 @@ bool tell(struct stage *stage, int64_t payment, struct err *err)
     }
     id_format("pay", is.id, pay);
     id_format("pur", is.purchase, pur);
-    stage_emit_as(stage, &payment_changed_v1,
-                  &(struct payment_changed){
-                      .payment = pay,
-                      .purchase = pur,
-                      .account = is.account_slug,
-                      .reference = is.reference,
-                      .plan = is.plan,
-                      .status = is.status,
-                      .reason = is.reason,
-                      .detail = is.detail,
-                      .receipt = is.receipt,
-                      .currency = is.currency,
-                      .amount_minor = is.amount_minor,
-                      .tokens = is.tokens,
-                      .at_ms = is.ended_ms > 0 ? is.ended_ms : stage_now_ms(stage),
-                  },
-                  &(struct emission){ .key = arena_printf(arena, "%s %s %s %s", pay, is.status,
-                                                          is.reason, is.receipt),
-                                      .account = is.account_slug });
+    stage_emit_as(
+        stage, &payment_changed_v1,
+        &(struct payment_changed){
+            .payment = pay,
+            .purchase = pur,
+            .account = is.account_slug,
+            .reference = is.reference,
+            .plan = is.plan,
+            .purchase_status = is.purchase_status,
+            .status = is.status,
+            .reason = is.reason,
+            .detail = is.detail,
+            .receipt = is.receipt,
+            .currency = is.currency,
+            .amount_minor = is.amount_minor,
+            .tokens = is.tokens,
+            .at_ms = is.ended_ms > 0 ? is.ended_ms : stage_now_ms(stage),
+        },
+        &(struct emission){ .key = arena_printf(arena, "%s %s %s %s %s", pay, is.status, is.reason,
+                                                is.receipt, is.purchase_status),
+                            .account = is.account_slug });
     return true;
 }
 

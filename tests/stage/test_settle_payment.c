@@ -340,6 +340,21 @@ static void what_was_paid_is_credited(void **state)
     assert_int_equal(fake_number(fake, "SELECT octet_length(secret_hash) FROM payments"), 32);
 }
 
+static void what_was_agreed_holds(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t payment = prompt(fake);
+
+    fake_sql(fake, "UPDATE plans SET price_minor = 1, tokens = 1, valid_days = 1, on_sale = false"
+                   " WHERE code = 'business'");
+    assert_callback(fake);
+    assert_paid(fake, payment);
+    assert_int_equal(fake_number(fake, "SELECT count(*) FROM subscriptions WHERE tokens = 5000"
+                                       "   AND price_minor = 450000"
+                                       "   AND ends_at - starts_at = interval '30 days'"),
+                     1);
+}
+
 static void a_failure_says_why(void **state)
 {
     static const struct {
@@ -968,6 +983,7 @@ static void callback_and_confirmation_are_one_payment(void **state)
 static void a_payment_by_hand_is_matched_by_its_reference(void **state)
 {
     struct fake_stage *fake = *state;
+    struct payment_changed changed;
     const char *reference;
     int64_t payment;
 
@@ -982,7 +998,9 @@ static void a_payment_by_hand_is_matched_by_its_reference(void **state)
                                        PRICE / 100, reference));
     assert_callback(fake);
     assert_int_equal(available(fake), SCENE_TOKENS + TOKENS);
-    assert_string_equal(status(fake, payment), "failed"); /* it was not this one */
+    assert_told(fake, payment, "failed", "cancelled"); /* it was not this one */
+    fake_stage_read(fake, &payment_changed_v1, 0, &changed);
+    assert_string_equal(changed.purchase_status, "paid");
     assert_int_equal(receipts(fake, "credited"), 1);
     simulator_post("pay", "{\"phone\":\"254700000009\",\"amount\":77,\"reference\":\"rent\"}");
     assert_callback(fake);
@@ -1020,6 +1038,10 @@ static void a_person_matches_what_nothing_else_could(void **state)
     assert_true(db_commit(fake_db(fake), &err));
     assert_string_equal(purchase.status, "paid");
     assert_int_equal(available(fake), SCENE_TOKENS + TOKENS);
+    tick(fake); /* who matched it cannot tell */
+    assert_told(fake, payment, "failed", "cancelled");
+    tick(fake);
+    assert_int_equal(fake_stage_emitted(fake), 0);
     assert_true(db_begin(fake_db(fake), &err));
     assert_false(payment_match(fake_db(fake), "UKK1ABCDEF", reference, "again", clock_now_ms(),
                                arena, &purchase, &err));
@@ -1241,6 +1263,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         PAYING(what_was_paid_is_credited),
+        PAYING(what_was_agreed_holds),
         PAYING(a_failure_says_why),
         PAYING(what_failed_may_be_paid_again),
         PAYING(an_unfinished_payment_keeps_its_purchase),

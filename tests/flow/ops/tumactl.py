@@ -258,8 +258,8 @@ class Buyer:
         Buyer.next += 1
         number = Buyer.next << 30
         reference = "TK%d" % Buyer.next
-        self.chain.execute("INSERT INTO purchases (id, account_id, reference, plan, tokens, amount_minor, currency,"
-                       " status) VALUES (%d, %d, '%s', 'starter', 1000, 100000, 'KES', 'open')"
+        self.chain.execute("INSERT INTO purchases (id, account_id, reference, plan, tokens, valid_days, amount_minor,"
+                       " currency, status) VALUES (%d, %d, '%s', 'starter', 1000, 30, 100000, 'KES', 'open')"
                        % (number, self.id, reference))
         more = "".join(", " + name for name in columns)
         values = "".join(", '%s'" % value for value in columns.values())

@@ -19,7 +19,7 @@ static struct subscription buy(struct db *db, const char *plan, const char *refe
     struct err err;
 
     assert_ok(db_begin(db, &err));
-    assert_ok(plan_subscribe(db, 1, plan, reference, now_ms, arena, &bought, &err));
+    assert_ok(plan_subscribe(db, 1, plan, reference, NULL, now_ms, arena, &bought, &err));
     assert_ok(db_commit(db, &err));
     return bought;
 }
@@ -31,7 +31,7 @@ static void refuse(struct db *db, const char *plan, const char *reference, int64
     struct err err;
 
     assert_ok(db_begin(db, &err));
-    assert_fails(plan_subscribe(db, 1, plan, reference, now_ms, arena, &bought, &err),
+    assert_fails(plan_subscribe(db, 1, plan, reference, NULL, now_ms, arena, &bought, &err),
                  ERR_PERMANENT, what);
     db_rollback(db);
 }
@@ -300,7 +300,7 @@ static void *buy_in_a_thread(void *context)
     struct err err;
 
     assert_ok(db_begin(db, &err));
-    assert_ok(plan_subscribe(db, 1, "starter", context, NOW, mine, &bought, &err));
+    assert_ok(plan_subscribe(db, 1, "starter", context, NULL, NOW, mine, &bought, &err));
     assert_ok(db_commit(db, &err));
     db_close(db);
     arena_destroy(mine);

@@ -6,6 +6,7 @@ from chain import check, expect, wait_for
 from payments import C2B_TOKEN, TOKENS, Buyer
 
 PAYMENTS = True
+SETTINGS = {"MPESA_CREDIT_WITHOUT_RECEIPT": "3s"}  # a page that looks once a second sees the wait
 
 
 def test_what_is_paid_is_there_with_a_receipt(chain):
@@ -38,6 +39,11 @@ def test_each_payer_does_something_else(chain):
             "unknown_code": ("unresolved", None), "pays_late": ("paid", None)}
     buyers = {behaviour: Buyer(chain) for behaviour in ends}
     phones = {behaviour: buyer.phone() for behaviour, buyer in buyers.items()}
+    # The firewall's page: nobody says whether the push was taken, so it is not made again.
+    with chain.mpesa.misbehaving(push_unavailable_503={"count": 1}):
+        doubtful = Buyer(chain).buy()
+        doubtful.wait_for("push_unknown")
+    check("checking" in doubtful.row()["message"], doubtful.row())
     chain.mpesa.force({phones[behaviour]: behaviour for behaviour in ends})
     tries = {behaviour: buyer.buy(phone=phones[behaviour]) for behaviour, buyer in buyers.items()}
     watches = {behaviour: tries[behaviour].watch() for behaviour in ("cancels", "pays_late")}
@@ -52,16 +58,19 @@ def test_each_payer_does_something_else(chain):
     expect(watches["pays_late"].wait_end()[-1], ("final", "paid", None), "paid late")
     # Each failure may be tried again under its purchase; each try has a row of its own.
     chain.mpesa.force({})
+    expect(doubtful.wait_final()["status"], "unresolved", "nobody could say")
     failed = [one for behaviour, one in tries.items() if ends[behaviour][0] == "failed"]
+    failed.append(doubtful)
     for one in failed:
         check(one.buyer.account.ask("POST", "/api/payments/%s/retry" % one.id).status == 429,
               "a phone is not asked twice in a minute")
         one.forget_the_minute()
     for one, again in [(one, one.retry()) for one in failed]:
         again.wait_for("paid")
-        expect((again.reference, one.row()["status"], one.row()["purchase_status"],
-                one.buyer.tokens()), (one.reference, "failed", "paid", TOKENS["starter"]), "retry")
-        check(again.id != one.id, "another row")
+        row = one.row()
+        expect((again.reference, row["purchase_status"], one.buyer.tokens()),
+               (one.reference, "paid", TOKENS["starter"]), "retry")
+        check(again.id != one.id and row["status"] in ("failed", "unresolved"), row)
     differs = chain.mpesa.receipts("status = 'differs'")
     expect([(row["amount_minor"], row["payment_id"]) for row in differs],
            [(99900, tries["pays_other"].columns()["id"])], "kept for a person")
@@ -112,32 +121,27 @@ def test_copies_of_callbacks_and_callbacks_before_the_answer(chain):
 
 def test_m_pesa_answers_with_something_else(chain):
     """What was surely not taken is asked again; what may have been taken never is."""
-    surely_not = ["push_unavailable_503", "push_spike_arrest", "push_spike_arrest_500",
-                  "push_busy", "push_quota"]
-    perhaps = ["push_html", "push_empty", "push_truncated", "push_error_500_accepted",
-               "push_close_accepted"]
     before = chain.mpesa.stats()["pushes"]["accepted"]
-    tries = []
-    for fault in surely_not + perhaps:
+    with chain.mpesa.misbehaving(push_spike_arrest={"count": 2}, retry_after_s=1):
+        throttled = [Buyer(chain).buy() for _ in range(3)]
+        for payment in throttled:
+            payment.wait_for("paid")
+    # Taken, and the answer says nothing: the callback does.
+    taken = []
+    for fault in ("push_html", "push_empty", "push_truncated", "push_error_500_accepted",
+                  "push_close_accepted", "push_unavailable_503_accepted"):
         with chain.mpesa.misbehaving(**{fault: {"count": 1}}):
-            payment = Buyer(chain).buy()
-            wait_for("%s has struck" % fault, 60, lambda name=fault: struck(chain, name))
-        tries.append(payment)
-    for payment in tries:
-        payment.wait_for("paid")
+            taken.append(Buyer(chain).buy())
+            taken[-1].wait_for("paid")
+    for payment in throttled + taken:
         expect(payment.buyer.tokens(), TOKENS["starter"], "tokens")
-    expect(chain.mpesa.stats()["pushes"]["accepted"] - before, len(tries), "pushes accepted")
-
-
-def struck(chain, fault):
-    return chain.mpesa.ask("faults").get("applied", {}).get(fault, 0) or \
-        chain.mpesa.stats().get("faults", {}).get(fault, 0)
+    expect(chain.mpesa.stats()["pushes"]["accepted"] - before, len(throttled + taken), "pushes")
 
 
 def test_a_query_meets_the_same(chain):
     with chain.mpesa.misbehaving(callback_lost=1, query_html={"count": 1},
                                  query_spike_arrest={"count": 1},
-                                 query_unavailable_503={"count": 1}):
+                                 query_unavailable_503={"count": 1}, retry_after_s=1):
         tries = [Buyer(chain).buy() for _ in range(4)]
         for payment in tries:
             payment.wait_for("paid")
@@ -259,7 +263,7 @@ def test_forged_and_broken_callbacks_are_kept_and_credit_nothing(chain):
         ]
         # With the right secret and checkout, but of nothing that could be money.
         forged += [("odd", "/api/pay/" + secret, callback(checkout, amount=amount))
-                   for amount in (-1000, "ten", None, "1e3", 0.001, "9" * 40)]
+                   for amount in (0, -1000, "ten", None, "1e3", 0.001, "9" * 40)]
         forged += [("odd", "/api/pay/" + secret, callback(checkout, receipt=receipt))
                    for receipt in (None, "", "'; DROP TABLE payments", "A" * 200)]
         for verdict, path, body in forged:
@@ -294,12 +298,11 @@ def test_amounts_and_phones_that_cannot_be(chain):
         expect(reply.status, 200, "amount %r" % (amount,))
     wait_for("all are kept", 60, lambda: len(kept(chain, before)) - settled,
              lambda count: count == len(amounts))
-    verdicts = kept(chain, before)[settled:]
-    check(set(verdicts) <= {"misread", "differs", "unmatched"}, verdicts)
-    expect(chain.mpesa.receipts("receipt LIKE 'UBAD%' AND amount_minor <= 0"), [], "no money")
+    expect(set(kept(chain, before)[settled:]), {"misread"}, "what became of them")
+    expect(chain.mpesa.receipts("receipt LIKE 'UBAD%'"), [], "no money")
     buyer = Buyer(chain)
-    for phone, code in [("+255712345678", "phone_not_kenyan"), ("+14155550123", "phone_not_kenyan"),
-                        ("0202345678", "not_mobile"), ("2547123", None), ("", "no_phone"),
+    for phone, code in [("+255712345678", "phone_not_kenyan"), ("+14155550123", "unknown_country"),
+                        ("0202345678", "not_mobile"), ("2547123", None), ("", "bad_field"),
                         ("254712345678" * 3, None), ("0712 34५678", None)]:
         reply = buyer.account.ask("POST", "/api/tokens/purchase/", {
             "package_type": "starter", "payment_method": "mpesa", "phone_number": phone})

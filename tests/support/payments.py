@@ -16,9 +16,12 @@ import contextlib
 import http.client
 import json
 import threading
+import time
 import urllib.request
 
-from chain import ALPHABET, Simulator, check, expect, free_port, wait_for
+import pika
+
+from chain import ALPHABET, Simulator, check, expect, free_port, id_text, wait_for
 
 SHORTCODE = "174379"
 PASSKEY = "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919"  # the public sandbox's
@@ -122,6 +125,19 @@ class Mpesa(Simulator):
 
     # ---- the books ----
 
+    def statement(self, receipts):
+        """A file as M-Pesa's portal gives it, of these payments (rows of payments())."""
+        path = self.chain.dir / "statement.csv"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("Organization:,Tuma Ltd\nShort Code:,%s\n\nReceipt No.,Completion Time,"
+                       "Initiation Time,Details,Transaction Status,Paid In,Withdrawn,Balance,"
+                       "A/C No.,Linked Transaction ID\n" % SHORTCODE)
+            for row in receipts:
+                at = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(row["paid_ms"] / 1000 + 10800))
+                file.write("%s,%s,%s,Pay Bill,Completed,%d.00,,0.00,%s,\n"
+                           % (row["receipt"], at, at, row["amount"], row["reference"]))
+        return path
+
     def receipts(self, where="true"):
         return self.chain.sql("SELECT * FROM payment_receipts WHERE " + where)
 
@@ -223,6 +239,60 @@ class Payment:
 
     def watch(self):
         return Watch(self)
+
+
+class Purchases:
+    """Many purchases at once, each with a payment as the ingress leaves it before it tells."""
+
+    FIRST_PHONE = 254720000000
+
+    def __init__(self, chain, count, accounts=100):
+        self.chain = chain
+        self.count = count
+        self.first = chain.random.randrange(1 << 40, 1 << 50) << 8
+        first_account = chain.random.randrange(1 << 40, 1 << 50) << 8
+        reference = chain.random.randrange(10 ** 9, 9 * 10 ** 9)
+        word = chain.unique("bulk")
+        chain.execute(
+            "INSERT INTO accounts (id, slug, name, email) SELECT %d + i, '%s-' || i, 'Bulk',"
+            "  '%s-' || i || '@customers.test' FROM generate_series(0, %d) i"
+            % (first_account, word, word, accounts - 1))
+        chain.execute(
+            "INSERT INTO purchases (id, account_id, reference, plan, tokens, valid_days,"
+            "  amount_minor, currency, status) SELECT %d + i, %d + i %% %d, 'TK' || %d + i, code,"
+            "  tokens, valid_days, price_minor, currency, 'open'"
+            "  FROM generate_series(0, %d) i, plans WHERE code = 'starter'"
+            % (self.first, first_account, accounts, reference, count - 1))
+        chain.execute(
+            "INSERT INTO payments (id, purchase_id, account_id, provider, msisdn, amount_minor,"
+            "  currency, status, next_query_at) SELECT id, id, account_id, 'mpesa',"
+            "  %d + id - %d, amount_minor, currency, 'requested', now() + interval '10 minutes'"
+            "  FROM purchases WHERE id >= %d AND id < %d"
+            % (self.FIRST_PHONE, self.first, self.first, self.first + count))
+        chain.execute("ANALYZE purchases, payments")
+
+    def rows(self, columns="*", where="true"):
+        return self.chain.sql("SELECT %s FROM payments WHERE id >= %d AND id < %d AND %s"
+                              % (columns, self.first, self.first + self.count, where))
+
+    def request(self):
+        """Tells settle-payment of all that it has not heard of; again is no harm."""
+        rows = self.rows("id", "status = 'requested'")
+        parameters = pika.URLParameters(self.chain.servers["AMQP_URL"])
+        with contextlib.closing(pika.BlockingConnection(parameters)) as connection:
+            channel = connection.channel()  # without confirms: 10,000 of them would take a while
+            for row in rows:
+                shown = id_text(row["id"]).replace("cmp_", "pay_")
+                channel.basic_publish(
+                    "tuma.payments", "payment.requested.normal",
+                    json.dumps({"payment": shown}),
+                    pika.BasicProperties(message_id="%032x" % row["id"],
+                                         type="payment.requested.v1", timestamp=int(time.time()),
+                                         content_type="application/json", delivery_mode=2))
+        return len(rows)
+
+    def paid(self):
+        return self.rows("count(*) AS n", "status = 'paid'")[0]["n"]
 
 
 class Watch(threading.Thread):

@@ -7,8 +7,9 @@
 #include "payment_view.h"
 #include "routes.h"
 
-static const char *const statuses[] = { "requested",  "pushing", "push_unknown", "prompted",
-                                        "unresolved", "failed",  "paid",         NULL };
+static const char *const statuses[] = { "requested", "pushing",    "push_unknown",
+                                        "prompted",  "unresolved", "failed",
+                                        "paid",      "reversed",   NULL };
 
 static enum reply read_filter(struct request *req, const char **out_status, int64_t *out_purchase)
 {

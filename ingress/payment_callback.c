@@ -15,6 +15,7 @@ static const struct {
 } paths[] = {
     { "/api/pay/c2b/confirmation", "confirmation", true },
     { "/api/pay/c2b/validation", "validation", true },
+    { "/api/pay/reversal/result", "result", true },
     { "/api/pay", "stk", true },
     { "/api/payments/mpesa/callback", "stk", false },
 };

@@ -19,6 +19,7 @@ static const struct {
     { "unresolved", NULL, "checking: M-Pesa has not said yet whether it was paid" },
     { "failed", NULL, "not paid" },
     { "paid", NULL, "paid" },
+    { "reversed", NULL, "paid back" },
 };
 
 static bool is_bought(const struct payment *payment)
@@ -43,7 +44,8 @@ const char *payment_view_message(const struct payment *payment)
 bool payment_view_is_final(const struct payment *payment)
 {
     return is_bought(payment) || strcmp(payment->status, "paid") == 0 ||
-           strcmp(payment->status, "failed") == 0 || strcmp(payment->status, "unresolved") == 0;
+           strcmp(payment->status, "reversed") == 0 || strcmp(payment->status, "failed") == 0 ||
+           strcmp(payment->status, "unresolved") == 0;
 }
 
 const char *payment_view_receipt(const struct payment *payment)
@@ -99,7 +101,7 @@ void payment_view_put(struct str *out, const char *base, const struct payment *p
     put_text(out, "detail", payment->detail);
     put_text(out, "receipt", payment_view_receipt(payment));
     put_flag(out, "final", final);
-    put_flag(out, "may_retry", final && !is_bought(payment));
+    put_flag(out, "may_retry", final && strcmp(payment->purchase_status, "open") == 0);
     put_time(out, "created_at", payment->created_ms);
     put_time(out, "asked_at", payment->pushed_ms);
     put_time(out, "ended_at", payment->ended_ms);

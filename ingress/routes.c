@@ -75,6 +75,8 @@ const struct route routes[] = {
       .summary = "The same, without a secret" },
     { "POST", "/api/payments/mpesa/callback/{secret}", SCOPE_NONE, BODY_PAYMENT,
       .summary = "The same as /api/pay/{secret}" },
+    { "POST", "/api/pay/reversal/result/{secret}", SCOPE_NONE, BODY_PAYMENT,
+      .summary = "What became of a payment that is paid back" },
     { "POST", "/api/pay/c2b/confirmation/{token}", SCOPE_NONE, BODY_PAYMENT,
       .summary = "M-Pesa's word of a payment to the paybill" },
     { "POST", "/api/pay/c2b/validation/{token}", SCOPE_NONE, BODY_PAYMENT,
@@ -120,7 +122,8 @@ const struct route *route_find(const char *method, const char *path, struct aren
     for (size_t i = 0; i < routes_count; i++) {
         const char *id = NULL;
         size_t id_len = 0;
-        if (!match(routes[i].path, path, &id, &id_len)) {
+        /* Those without a handler are callbacks.c's, which has seen the path before. */
+        if (routes[i].handle == NULL || !match(routes[i].path, path, &id, &id_len)) {
             continue;
         }
         *out_path_known = true;

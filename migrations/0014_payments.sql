@@ -10,7 +10,7 @@ CREATE TABLE purchases (
     valid_days int NOT NULL CONSTRAINT purchases_valid_days CHECK (valid_days > 0),
     amount_minor bigint NOT NULL CONSTRAINT purchases_amount CHECK (amount_minor >= 0),
     currency char(3) NOT NULL,
-    status text NOT NULL CONSTRAINT purchases_status_word CHECK (status IN ('open', 'paid')),
+    status text NOT NULL CONSTRAINT purchases_status_word CHECK (status IN ('open', 'paid', 'reversed')),
     created_at timestamptz NOT NULL DEFAULT now(),
     paid_at timestamptz
 );
@@ -32,7 +32,8 @@ CREATE TABLE payments (
         'prompted',                          -- the provider accepted it: the payer sees a prompt
         'unresolved',                        -- nobody could say in time; late word still counts
         'failed',                            -- the provider said so; a later success still counts
-        'paid')),                            -- credited
+        'paid',                              -- credited
+        'reversed')),                        -- credited, and paid back
     reason text,                             -- a stable word for why it is not paid
     detail text,                             -- for people
     secret_hash bytea CONSTRAINT payments_secret_key UNIQUE, -- SHA-256 of the secret in its callback's address
@@ -76,7 +77,7 @@ CREATE TABLE payment_receipts (
     bill_reference text NOT NULL DEFAULT '', -- what the payer typed
     source text NOT NULL CONSTRAINT payment_receipts_source_word CHECK (source IN ('stk', 'confirmation', 'statement', 'operator')),
     status text NOT NULL CONSTRAINT payment_receipts_status_word CHECK (status IN (
-        'credited', 'unmatched', 'differs', 'reversed')),
+        'credited', 'unmatched', 'differs', 'reversing', 'reversed')),
     payment_id bigint REFERENCES payments,
     purchase_id bigint REFERENCES purchases,
     paid_at timestamptz,                     -- by the provider's clock
@@ -85,3 +86,30 @@ CREATE TABLE payment_receipts (
 );
 CREATE INDEX payment_receipts_open ON payment_receipts (noted_at) WHERE status IN ('unmatched', 'differs');
 COMMENT ON TABLE payment_receipts IS 'Money that came. Each receipt is credited at most once; what nobody could match is work for a person.';
+
+CREATE TABLE payment_reversals (
+    receipt text PRIMARY KEY REFERENCES payment_receipts,
+    provider text NOT NULL,
+    status text NOT NULL CONSTRAINT payment_reversals_status_word CHECK (status IN (
+        'requested',                         -- the provider is to be asked
+        'asking',                            -- claimed: it may have been asked; asking again does no harm
+        'asked',                             -- it took the request, and tells the result later
+        'done', 'failed',
+        'unresolved')),                      -- asked often enough, and no word came
+    was text NOT NULL,                       -- the receipt's status, to which it returns if this fails
+    round int NOT NULL DEFAULT 1,            -- what failed may be wished again
+    actor text NOT NULL,
+    why text NOT NULL,
+    account_id bigint REFERENCES accounts,   -- from which tokens were taken
+    tokens bigint NOT NULL CONSTRAINT payment_reversals_tokens CHECK (tokens >= 0),
+    reason text,
+    detail text,
+    own_receipt text,
+    secret_hash bytea CONSTRAINT payment_reversals_secret_key UNIQUE,
+    asked int NOT NULL DEFAULT 0,
+    next_ask_at timestamptz,                 -- NULL: not to be asked
+    requested_at timestamptz NOT NULL,
+    ended_at timestamptz
+);
+CREATE INDEX payment_reversals_to_ask ON payment_reversals (next_ask_at) WHERE next_ask_at IS NOT NULL;
+COMMENT ON TABLE payment_reversals IS 'Money that somebody decided to give back to its payer, and what became of that.';

@@ -126,7 +126,8 @@ extern const struct command tokens_add_command, tokens_check_command, tokens_exp
     tokens_statement_command, statement_key_create_command;
 extern const struct command plan_list_command, plan_set_command, plan_subscribe_command;
 extern const struct command payments_list_command, payments_show_command, payments_query_command,
-    payments_match_command, payments_statement_command;
+    payments_match_command, payments_reverse_command, payments_register_command,
+    payments_statement_command;
 extern const struct command campaign_send_command, campaign_list_command, campaign_show_command,
     campaign_watch_command, campaign_pause_command, campaign_resume_command,
     campaign_cancel_command, campaign_launch_command, campaign_report_command;

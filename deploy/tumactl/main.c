@@ -38,6 +38,8 @@ static const struct command *const commands[] = {
     &payments_show_command,
     &payments_query_command,
     &payments_match_command,
+    &payments_reverse_command,
+    &payments_register_command,
     &payments_statement_command,
     &campaign_send_command,
     &campaign_list_command,

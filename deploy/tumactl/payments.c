@@ -1,5 +1,5 @@
 /*
- * payments - what accounts buy and how it was paid; the money that nobody could match
+ * payments - what accounts buy, how it was paid, and the money that nobody could match
  */
 #include <stdio.h>
 #include <string.h>
@@ -9,11 +9,10 @@
 #include "ctl.h"
 #include "money.h"
 #include "payment/payment.h"
+#include "payment/reversal.h"
 
 #define E4_PER_MINOR 100
 #define ROWS_MAX 10000
-#define BY_MAX 60
-#define WHY_MAX 120
 
 static const char *amount(struct ctl *ctl, int64_t minor, const char *currency)
 {
@@ -169,6 +168,21 @@ static bool show_purchase(struct ctl *ctl, const struct purchase *purchase, stru
     return true;
 }
 
+static bool show_reversal(struct ctl *ctl, const struct receipt *receipt, struct err *err)
+{
+    struct reversal reversal;
+
+    if (!payment_reversal_find(ctl->db, receipt->receipt, ctl->arena, &reversal, err)) {
+        return strcmp(err->what, "reversal_unknown") == 0;
+    }
+    printf("paid back    %s %s %s\n", reversal.status, reversal.reason, reversal.own_receipt);
+    printf("detail       %s\n", or_dash(reversal.detail));
+    printf("decided      %s by %s: %s\n", ctl_time(ctl, reversal.requested_ms), reversal.by,
+           reversal.why);
+    printf("tokens       %s taken back\n", ctl_number(ctl, reversal.tokens));
+    return true;
+}
+
 static bool show(struct ctl *ctl, struct err *err)
 {
     const char *text = ctl->arguments[0];
@@ -202,6 +216,9 @@ static bool show(struct ctl *ctl, struct err *err)
                    : false;
     }
     print_receipt(ctl, &receipt);
+    if (!show_reversal(ctl, &receipt, err)) {
+        return false;
+    }
     return receipt.payment == 0 ||
            (payment_find(db, 0, receipt.payment, ctl->arena, &payment, err) &&
             show_payment(ctl, &payment, err));
@@ -243,56 +260,4 @@ const struct command payments_query_command = {
     .arguments_max = 1,
     .summary = "Have the provider asked about a payment, however long it was given up",
     .run = query,
-};
-
-static bool match(struct ctl *ctl, struct err *err)
-{
-    const char *by = ctl_option(ctl, "by");
-    const char *why = ctl_option(ctl, "why");
-    const char *reference = ctl->arguments[1];
-    struct purchase purchase;
-    struct db *db;
-    int64_t id;
-
-    if (*by == '\0' || strlen(by) > BY_MAX) {
-        return ctl_usage(err, "--by: must be 1 to %d bytes", BY_MAX);
-    }
-    if (*why == '\0' || strlen(why) > WHY_MAX) {
-        return ctl_usage(err, "--why: must be 1 to %d bytes", WHY_MAX);
-    }
-    if (!ctl_db(ctl, &db, err) || !db_begin(db, err)) {
-        return false;
-    }
-    if (id_parse("pur", reference, &id)) {
-        if (!purchase_find(db, 0, id, ctl->arena, &purchase, err)) {
-            db_rollback(db);
-            return false;
-        }
-        reference = purchase.reference;
-    }
-    if (!payment_match(db, ctl->arguments[0], reference,
-                       arena_printf(ctl->arena, "matched by %s: %s", by, why), clock_now_ms(),
-                       ctl->arena, &purchase, err) ||
-        !db_commit(db, err)) {
-        db_rollback(db);
-        return false;
-    }
-    printf("%s pays %s: %s has %s, %s tokens\n", ctl->arguments[0], purchase.reference,
-           purchase.account_slug, purchase.plan, ctl_number(ctl, purchase.tokens));
-    return true;
-}
-
-const struct command payments_match_command = {
-    .name = "payments match",
-    .arguments = "RECEIPT PURCHASE",
-    .arguments_min = 2,
-    .arguments_max = 2,
-    .summary = "Credit money that nobody could match to the purchase (TK…) it was meant for",
-    .options =
-        (const struct option_def[]){
-            { OPTION_REQUIRED, "by", "NAME", "who decided" },
-            { OPTION_REQUIRED, "why", "TEXT", "on what grounds" },
-            { OPTION_END, NULL, NULL, NULL },
-        },
-    .run = match,
 };

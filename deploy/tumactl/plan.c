@@ -204,8 +204,8 @@ static bool subscribe(struct ctl *ctl, struct err *err)
     if (!ctl_account(ctl, &account, err) || !ctl_db(ctl, &db, err) || !db_begin(db, err)) {
         return false;
     }
-    if (!plan_subscribe(db, account.id, ctl->arguments[0], reference, NULL, clock_now_ms(), ctl->arena,
-                        &bought, err) ||
+    if (!plan_subscribe(db, account.id, ctl->arguments[0], reference, NULL, clock_now_ms(),
+                        ctl->arena, &bought, err) ||
         !db_commit(db, err)) {
         db_rollback(db);
         return false;

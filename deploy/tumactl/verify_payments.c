@@ -2,7 +2,8 @@
  * verify_payments - what is claimed of money: credited once when it was paid, and never otherwise
  *
  * The ledger says what was granted, the receipts say for what; a purchase and its payments must say
- * the same. Money paid back stays where it was: its receipt says so.
+ * the same. Money that was paid back has "reversed" in all three, and its tokens are taken by
+ * another entry.
  */
 #include "verify.h"
 
@@ -18,8 +19,8 @@
     "                            AND e.reference = p.reference"                                    \
     "  LEFT JOIN subscriptions s ON s.account_id = p.account_id AND s.reference = p.reference"     \
     " WHERE CASE p.status"                                                                         \
-    "       WHEN 'paid' THEN e.amount IS DISTINCT FROM p.tokens OR s.plan IS DISTINCT FROM p.plan" \
-    "       ELSE e.amount IS NOT NULL OR s.id IS NOT NULL END"
+    "       WHEN 'open' THEN e.amount IS NOT NULL OR s.id IS NOT NULL"                             \
+    "       ELSE e.amount IS DISTINCT FROM p.tokens OR s.plan IS DISTINCT FROM p.plan END"
 
 /* Under the reference of somebody else's purchase. */
 #define STRAY_GRANTS                                                                               \
@@ -33,6 +34,7 @@
 #define ODD_RECEIPTS                                                                               \
     "WITH received AS ("                                                                           \
     "  SELECT purchase_id, count(*) FILTER (WHERE status = 'credited') AS credited,"               \
+    "         count(*) FILTER (WHERE status = 'reversing') AS reversing,"                          \
     "         count(*) FILTER (WHERE status = 'reversed') AS reversed"                             \
     "    FROM payment_receipts WHERE purchase_id IS NOT NULL GROUP BY 1)"                          \
     " SELECT 0::bigint, " PURCHASE_OF "p.status || ', ' || coalesce(r.credited, 0)"                \
@@ -41,7 +43,8 @@
     "   LEFT JOIN received r ON r.purchase_id = p.id"                                              \
     "  WHERE coalesce(r.credited, 0) > (p.status = 'paid' AND p.amount_minor > 0)::int"            \
     "     OR (p.status = 'paid' AND p.amount_minor > 0"                                            \
-    "         AND coalesce(r.credited, 0) + coalesce(r.reversed, 0) = 0)"
+    "         AND coalesce(r.credited + r.reversing, 0) = 0)"                                      \
+    "     OR (p.status = 'reversed' AND coalesce(r.reversed, 0) = 0)"
 
 #define LOOSE_RECEIPTS                                                                             \
     "SELECT 0::bigint, 'receipt ' || receipt || ': credited to nothing'"                           \
@@ -56,12 +59,13 @@
     "  FROM payments y JOIN purchases p ON p.id = y.purchase_id"                                   \
     "       JOIN accounts a ON a.id = p.account_id"                                                \
     "       LEFT JOIN payment_receipts r ON r.receipt = y.receipt"                                 \
-    " WHERE (y.status = 'paid') <> (y.receipt IS NOT NULL)"                                        \
+    " WHERE (y.status IN ('paid', 'reversed')) <> (y.receipt IS NOT NULL)"                         \
     "    OR y.account_id <> p.account_id"                                                          \
-    "    OR (y.status = 'paid'"                                                                    \
-    "        AND (p.status <> 'paid' OR r.payment_id IS DISTINCT FROM y.id"                        \
+    "    OR (y.status IN ('paid', 'reversed')"                                                     \
+    "        AND (p.status <> y.status OR r.payment_id IS DISTINCT FROM y.id"                      \
     "             OR r.purchase_id IS DISTINCT FROM p.id"                                          \
-    "             OR r.status NOT IN ('credited', 'reversed')))"
+    "             OR CASE y.status WHEN 'paid' THEN r.status NOT IN ('credited', 'reversing')"     \
+    "                              ELSE r.status <> 'reversed' END))"
 
 /* And the other way round. */
 #define UNPAID_PAYMENTS                                                                            \

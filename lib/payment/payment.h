@@ -42,7 +42,7 @@ struct purchase {
     const char *reference; /* "TK" and digits */
     const char *plan;
     const char *currency;
-    const char *status;         /* "open", "paid" */
+    const char *status;         /* "open", "paid", "reversed" */
     int64_t tokens, valid_days; /* as they were when it was made, like the amount */
     int64_t amount_minor;
     int64_t created_ms, paid_ms;
@@ -126,7 +126,7 @@ struct receipt {
     const char *payer;
     const char *bill_reference;
     const char *source; /* "stk", "confirmation", "statement", "operator" */
-    const char *status; /* "credited", "unmatched", "differs", "reversed" */
+    const char *status; /* "credited", "unmatched", "differs", "reversing", "reversed" */
     const char *why;
     int64_t amount_minor;
     int64_t payment, purchase; /* 0: none */

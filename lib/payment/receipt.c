@@ -120,8 +120,8 @@ static bool check_matchable(const struct receipt *receipt, struct err *err)
     if (strcmp(receipt->status, "credited") == 0) {
         return err_permanent(err, "receipt_credited", "%s is credited already", receipt->receipt);
     }
-    if (strcmp(receipt->status, "reversed") == 0) {
-        return err_permanent(err, "receipt_reversed", "%s was paid back", receipt->receipt);
+    if (strcmp(receipt->status, "reversed") == 0 || strcmp(receipt->status, "reversing") == 0) {
+        return err_permanent(err, "receipt_reversed", "%s is paid back", receipt->receipt);
     }
     return true;
 }

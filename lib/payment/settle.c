@@ -141,7 +141,7 @@ static bool pay(struct settling *s, int64_t payment, const char *receipt, struct
 static const struct db_statement strand_payment = {
     "settle_strand_payment",
     "UPDATE payments SET status = 'unresolved', reason = $2, detail = $3, next_query_at = NULL,"
-    "       ended_at = $4 WHERE id = $1 AND status <> 'paid'",
+    "       ended_at = $4 WHERE id = $1 AND status NOT IN ('paid', 'reversed')",
     4,
 };
 
@@ -383,7 +383,7 @@ bool payment_settle(struct db *db, const struct payment_money *money, int64_t no
     if (!note(&s, err)) {
         return false;
     }
-    const bool again = strcmp(s.status, "credited") == 0 || strcmp(s.status, "reversed") == 0;
-    return (again ? settle_again(&s, out, err) : settle_new(&s, out, err)) &&
+    const bool open = strcmp(s.status, "unmatched") == 0 || strcmp(s.status, "differs") == 0;
+    return (open ? settle_new(&s, out, err) : settle_again(&s, out, err)) &&
            find_told(&s, out, err);
 }

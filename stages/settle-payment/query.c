@@ -330,7 +330,7 @@ bool query_tick(struct stage *stage, struct err *err)
     struct db *db = stage_db(stage);
     struct daraja_query_answer answer;
     struct due due;
-    bool untold, ended, credited;
+    bool untold, ended, credited, reversed;
 
     if (!tell_untold(stage, &untold, err) || !end_overdue(stage, &ended, err) ||
         !credit_without_receipt(stage, &credited, err)) {
@@ -338,6 +338,12 @@ bool query_tick(struct stage *stage, struct err *err)
     }
     if (untold || ended || credited) {
         return true; /* that is to be confirmed and committed first */
+    }
+    if (!reverse_tick(stage, &reversed, err)) {
+        return false;
+    }
+    if (reversed) {
+        return true;
     }
     if (!claim(stage, &due, err)) {
         return false;

@@ -283,7 +283,11 @@ static bool take(struct report *report, struct err *err)
     if (strcmp(report->told->kind, "confirmation") == 0) {
         return take_confirmation(report, err);
     }
-    return conclude(report, "kept", ""); /* a validation or result: nothing follows from it */
+    if (strcmp(report->told->kind, "result") == 0) {
+        return reverse_take(report->stage, report->secret, report->raw, &report->verdict,
+                            &report->detail, &report->changed, err);
+    }
+    return conclude(report, "kept", ""); /* a validation: nothing follows from it */
 }
 
 enum verdict reported_handle(struct stage *stage, const struct message *in)

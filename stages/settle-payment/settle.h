@@ -34,6 +34,17 @@ enum verdict reported_handle(struct stage *stage, const struct message *in);
 /* query.c: the tick, which asks about payments of which nobody has told. */
 bool query_tick(struct stage *stage, struct err *err);
 
+/* reverse.c: one reversal whose turn it is is asked for; *out_any: there was one. */
+bool reverse_tick(struct stage *stage, bool *out_any, struct err *err);
+
+/*
+ * What a Result says of the reversal that its address names; *out_verdict is what is kept of it,
+ * *out_payment the payment of which it tells, or 0.
+ */
+bool reverse_take(struct stage *stage, const char *secret, const char *raw,
+                  const char **out_verdict, const char **out_detail, int64_t *out_payment,
+                  struct err *err);
+
 /*
  * tell.c: tells what has become of a payment, as its row says now. A replay tells the same under
  * the same id.

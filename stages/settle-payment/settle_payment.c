@@ -3,8 +3,10 @@
  *
  * Reads   payment.requested.v1, payment.reported.v1
  * Emits   payment.changed.v1; payment.requested.v1 for a push that is to be tried again
- * Calls   POST $MPESA_BASE_URL/mpesa/stkpush/v1/processrequest and …/stkpushquery/v1/query
- * Tables  payments, payment_callbacks, payment_pace, daraja_tokens; lib/payment's and the ledger's
+ * Calls   POST $MPESA_BASE_URL/mpesa/stkpush/v1/processrequest, …/stkpushquery/v1/query and
+ *         …/reversal/v1/request
+ * Tables  payments, payment_callbacks, payment_pace, payment_reversals, daraja_tokens;
+ *         lib/payment's and the ledger's
  *
  * A push has no idempotency key and a lost answer takes the only id along. So the payment is
  * claimed in a committed transaction before the push leaves, and one that is found claimed is never

@@ -8,6 +8,7 @@ IDLE_PERCENT = 0.1  # of a core: a tick a second is no more
 P99_MS = 100
 SHARE = 0.5
 MILLION_RATIO = 0.8
+LEDGER_SHARE = 0.05  # of a campaign's wall time
 SERVERS = ("postgres", "rabbitmq")
 GROUPS = ["ingress", *STAGES, "postgres", "rabbitmq", "simulator"]
 
@@ -55,6 +56,18 @@ def sms(results):
               f"{result['cpu_us_per_recipient']:>9.1f}{result['bare_cpu_us_per_recipient']:>9.1f}"
               f"{result['rate_if_alone']:>10,.0f}")
     print("alone/s: what the CPU time would allow if nothing else ran and no core ever waited")
+
+
+def ledger(result):
+    print(f"\nmovements a second, and of the floor (an UPDATE and an INSERT)\n{'accounts':<10}"
+          f"{'workers':>8}{'floor':>9}{'hold':>9}{'':>6}{'capture':>9}{'':>6}{'transfer':>9}")
+    for row in result["moves"]:
+        print(f"{row['accounts']:<10}{row['workers']:>8}{row['floor']:>9,}"
+              + "".join(f"{row[what]:>9,}{row[what + '_share']:>6.0%}"
+                        for what in ("hold", "capture", "transfer")))
+    for one in result["campaigns"]:
+        print(f"{one['kind']}, {one['recipients']:,} recipients: {one['calls']:,} statements on the ledger took "
+              f"{one['ledger_s']} s of {one['wall_s']} s ({one['share']:.1%})")
 
 
 def latency(results):
@@ -122,9 +135,15 @@ def _latency_aims(result):
                one["p99_ms"] < P99_MS)
 
 
+def _ledger_aims(result):
+    for one in result.get("ledger", {}).get("campaigns", []):
+        yield (f"the ledger takes under {LEDGER_SHARE:.0%} of a {one['kind']} campaign: {one['share']:.1%}",
+               one["share"] < LEDGER_SHARE)
+
+
 def aims(result):
     """Prints each aim with what became of it; the missed ones."""
-    found = [pair for aim in (_sms_aims, _latency_aims, _million_aims, _idle_aims)
+    found = [pair for aim in (_sms_aims, _latency_aims, _million_aims, _idle_aims, _ledger_aims)
              for pair in aim(result)]
     if found:
         print()

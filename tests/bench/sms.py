@@ -27,8 +27,8 @@ def used_by_backends(stack, before):
             for name, seconds in sorted(used.items(), key=lambda pair: -pair[1]) if seconds > 0.005}
 
 
-def run_one(stack, kind, count, number):
-    """One campaign from its upload to its last report stored."""
+def run_one(stack, kind, count, number, look=None):
+    """One campaign from its upload to its last report stored; look is asked before it is verified."""
     path = stack.dir / f"{kind}-{count}.csv"
     campaigns.write_csv(path, kind, count)
     stack.simulator.reset()
@@ -43,6 +43,7 @@ def run_one(stack, kind, count, number):
     campaigns.await_completed(stack, row)
     accepted = stack.simulator.stats()["last_accept_ms"] / 1000
     marks = campaigns.finish_times(stack, row)
+    looked = look() if look else None
     stack.verify()
     cpu = {name: round(after[name] - before[name], 2) for name in after}
     return {
@@ -55,6 +56,7 @@ def run_one(stack, kind, count, number):
         "rate_if_alone": round(count / (sum(cpu.values()) / CORES)),
         "busy": round(sum(cpu.values()) / (seen - begun) / CORES, 2),
         "peak_mib": {name: round(peak, 1) for name, peak in peaks.items()},
+        **({"looked": looked} if look else {}),
     }
 
 

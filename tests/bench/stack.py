@@ -50,7 +50,7 @@ def build(folder):
     if not (folder / "build.ninja").exists():
         run("cmake", "-S", ROOT, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=RelWithDebInfo")
     run("cmake", "--build", folder, "--target", *STAGES, "ingress", "tumactl",
-        "africastalking-simulator", "bench_bare")
+        "africastalking-simulator", "bench_bare", "bench_ledger")
 
 
 def free_port():
@@ -131,6 +131,7 @@ class Stack:
 
     def __init__(self, folder, options):
         self.build, self.options = folder, options
+        self.counts_statements = options.profile or options.what == "ledger"
         self.processes = {}  # name -> Popen, in the order of their start
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tuma-bench.", dir="/tmp"))
         self.env = {}
@@ -200,7 +201,7 @@ class Stack:
     def _start_servers(self):
         self.dir.chmod(0o711)
         settings = POSTGRES_SETTINGS
-        if self.options.profile:
+        if self.counts_statements:
             settings += "shared_preload_libraries = 'pg_stat_statements'\n"
         settings += "\n".join(self.options.pg_set)
         run(SERVERS, "start", self.dir / "servers",
@@ -217,7 +218,7 @@ class Stack:
         self.bare_url = self.env["DATABASE_URL"].rpartition("/")[0] + "/bare"
         for url in self.env["DATABASE_URL"], self.bare_url:
             run(tumactl, "migrate", ROOT / "migrations", env={**env, "DATABASE_URL": url})
-        if self.options.profile:
+        if self.counts_statements:
             self.psql("CREATE EXTENSION pg_stat_statements")
         (self.dir / "definitions.json").write_text(run(tumactl, "topology", env=env))
         (self.dir / "definitions.json").chmod(0o644)

@@ -36,7 +36,7 @@ def bought(env, key, phone, **named):
 
 def asked(env):
     """What settle-payment would read."""
-    return env.drain("settle-payment.normal")
+    return env.drain("settle-payment.high")
 
 
 def becomes(env, payment, status, reason="", **columns):
@@ -86,7 +86,7 @@ def test_a_plan_is_bought_without_having_one(env):
     expect((body["status_url"], body["events_url"]),
            ("/api/payments/" + body["id"], "/api/payments/%s/events" % body["id"]), "where to look")
     [(properties, route, told)] = asked(env)
-    expect((properties.type, route, told), ("payment.requested.v1", "payment.requested.normal",
+    expect((properties.type, route, told), ("payment.requested.v1", "payment.requested.high",
                                             {"payment": body["id"]}), "told")
     expect(env.ask("GET", body["status_url"], key=key).body, body, "looked at")
 
@@ -130,13 +130,13 @@ def test_an_ingress_that_died_before_its_answer_asks_nobody_twice(env):
 def test_what_was_made_is_kept_while_the_broker_does_not_take_it(env):
     key, phone = buyer(env)
     asked(env)
-    env.channel.queue_unbind("tuma.settle-payment.normal", "tuma.payments", "payment.requested.normal")
+    env.channel.queue_unbind("tuma.settle-payment.high", "tuma.payments", "payment.requested.high")
     try:
         reply = buy(env, key, phone, headers={"Idempotency-Key": "later"})
         expect((reply.status, payments_of(env, key)), (503, 1), "no queue is bound: %r" % (reply.body,))
         expect(buy(env, key, phone, headers={"Idempotency-Key": "later"}).status, 503, "still")
     finally:
-        env.channel.queue_bind("tuma.settle-payment.normal", "tuma.payments", "payment.requested.normal")
+        env.channel.queue_bind("tuma.settle-payment.high", "tuma.payments", "payment.requested.high")
     body = bought(env, key, phone, headers={"Idempotency-Key": "later"})
     expect((payments_of(env, key), [told["payment"] for _, _, told in asked(env)]), (1, [body["id"]]),
            "the payment made at first")
@@ -348,7 +348,8 @@ def test_what_m_pesa_posts_is_kept_and_answered_alike(env):
             ("/api/payments/mpesa/callback/", "stk", None), ("/api/payments/mpesa/callback", "stk", None),
             ("/api/payments/mpesa/callback/" + SECRET, "stk", SECRET),
             ("/api/pay/c2b/confirmation/abc1", "confirmation", "abc1"),
-            ("/api/pay/c2b/validation/abc1", "validation", "abc1")]:
+            ("/api/pay/c2b/validation/abc1", "validation", "abc1"),
+            ("/api/pay/reversal/result/" + SECRET, "result", SECRET)]:
         reply = told(env, path, raw)
         expect((reply.status, reply.body), (200, {"ResultCode": 0, "ResultDesc": "Accepted"}), path)
         [(properties, body)] = kept(env)
@@ -357,7 +358,7 @@ def test_what_m_pesa_posts_is_kept_and_answered_alike(env):
                {"provider": "mpesa", "kind": kind, "peer": "127.0.0.1", "raw": raw,
                 **({"secret": secret} if secret else {})}, path)
         expect(len(properties.message_id), 32, "message id")
-    for path in ("/api/pay", "/api/pay/", "/api/pay/c2b/confirmation", "/api/pay/c2b/validation/"):
+    for path in ("/api/pay", "/api/pay/", "/api/pay/c2b/confirmation", "/api/pay/c2b/validation/", "/api/pay/reversal/result"):
         expect(told(env, path, raw).status, 404, path)
     expect(env.ask("GET", "/api/pay/" + SECRET, key=None).status, 405, "GET")
     expect(kept(env), [], "nothing else")

@@ -411,9 +411,12 @@ class Payments(Case):
                 ("UPDATE payment_receipts SET payment_id = %d WHERE receipt = 'UPAID1'" % (one + 1),
                  [of_paid, credited], "UPAID1")]:
             self.assertEqual(self.falses(change, said), names, change)
-        # Money that was paid back leaves its purchase as it was.
-        self.assertEqual(self.falses("UPDATE payment_receipts SET status = 'reversed'"
-                                     " WHERE receipt = 'UPAID2'"), [])
+        back = ["UPDATE %s SET status = 'reversed' WHERE %s" % words for words in (
+            ("payment_receipts", "receipt = 'UPAID1'"), ("payments", "id = %d" % (one + 2)),
+            ("purchases", "id = %d" % one))]
+        self.assertEqual(self.falses(";".join(back)), [])
+        for at, names in enumerate([[receipts, of_paid], [of_paid], [of_paid]]):
+            self.assertEqual(self.falses(";".join(back[:at] + back[at + 1:])), names, back[at])
         ctl("tokens", "add", "--account", other, "--tokens", 5, "--reference", paid)
         self.assertEqual(self.falses("SELECT", paid), ["nobody else was granted tokens"])
         ctl("tokens", "add", "--account", slug, "--tokens", 1000, "--reference", still_open)

@@ -376,6 +376,37 @@ def test_money_nobody_could_match_is_credited_by_hand_once(chain):
     ctl(chain, "verify")
 
 
+def test_money_goes_back_once(chain):
+    buyer = Buyer(chain)
+    reference, _ = buyer.buys()
+    buyer.got("UOPS1BACK")
+    ctl(chain, "payments", "match", "UOPS1BACK", reference, "--by", "ann", "--why", "he called")
+    words = ["payments", "reverse", "uops1back", "--by", "ann"]
+    refuses(chain, USAGE, "needs --why", *words)
+    refuses(chain, USAGE, "--why", *words, "--why", "")
+    refuses(chain, FAILED, "no money is known", "payments", "reverse", "UNOBODY", "--by", "a", "--why", "b")
+    expect(buyer.tokens(), 1000, "before")
+    out, _ = ctl(chain, *words, "--why", "wrong plan")
+    check("UOPS1BACK: 1,000 tokens are taken back" in out and "KES 1,000" in out.replace(".00", ""), out)
+    expect((buyer.tokens(), buyer.status("UOPS1BACK")), (0, "reversing"), "taken")
+    out, _ = ctl(chain, "payments", "show", "UOPS1BACK")
+    check("paid back    requested" in out and "by ann: wrong plan" in out, out)
+    refuses(chain, FAILED, "is being paid back", *words, "--why", "again")
+    ctl(chain, "verify")
+
+
+def test_addresses_are_shown_before_they_are_registered(chain):
+    settings = {"MPESA_CONSUMER_KEY": "k", "MPESA_CONSUMER_SECRET": "s", "MPESA_SHORTCODE": "600000",
+                "MPESA_PASSKEY": "p", "PUBLIC_URL": "https://tuma.example.com", "MPESA_C2B_TOKEN": "0" * 32}
+    out, _ = ctl(chain, "payments", "register", **settings)
+    check("https://tuma.example.com/api/pay/c2b/confirmation/" in out and "not registered" in out, out)
+    check("0000" not in out.replace("600000", ""), "the secret is not printed")
+    for name, value, word in (("MPESA_C2B_TOKEN", "0" * 15, "MPESA_C2B_TOKEN: must be 16 or more"),
+                              ("MPESA_C2B_TOKEN", "G" * 32, "MPESA_C2B_TOKEN: must be 16 or more"),
+                              ("PUBLIC_URL", "https://mpesa.example.com", "mpesa")):
+        refuses(chain, WRONG_SETTINGS, word, "payments", "register", **{**settings, name: value})
+
+
 def test_a_statement_is_held_against_what_was_credited(chain):
     buyer = Buyer(chain)
     had, _ = buyer.buys()
@@ -411,8 +442,7 @@ def test_a_statement_is_held_against_what_was_credited(chain):
     check(wanted in ctl(chain, "payments", "show", wanted)[0].split(";")[0] and
           "paid" in ctl(chain, "payments", "show", wanted)[0], "paid")
     chain.execute("DELETE FROM payment_receipts WHERE receipt LIKE 'USTMT%' AND receipt <> 'USTMT7NEW';"
-                  "UPDATE payment_receipts SET paid_at = paid_at - interval '9 days'"
-                  " WHERE receipt NOT LIKE 'USTMT%'")
+                  "UPDATE payment_receipts SET paid_at = '2026-10-01 07:15:00Z' WHERE receipt <> 'USTMT7NEW'")
     out, _ = ctl(chain, "payments", "statement", statement(chain, paid_in("USTMT7NEW")))
     check(out.startswith("1 lines: 1 credited before"), out)
     refuses(chain, FAILED, "Receipt No.", "payments", "statement", csv(chain, "phone\n0712345678\n"))

@@ -9,6 +9,7 @@ from payments import Purchases
 PAYMENTS = True
 COUNT = 10000
 WORKERS = 8
+DEATHS = 5
 PATIENCE_S = 240  # for a machine that does other things too; see the times that are printed
 
 SETTINGS = {
@@ -30,7 +31,7 @@ def test_what_was_paid_is_credited_once_whatever_dies(chain):
             lambda: (chain["ingress"].kill(), chain["ingress"].start()),
             lambda: chain.server("kill", "postgres"),
             lambda: chain.server("kill", "rabbitmq"))))
-    shares = sorted(0.02 + 0.9 * chain.random.random() for _ in range(5))
+    shares = sorted(0.02 + 0.9 * chain.random.random() for _ in range(DEATHS))
     with chain.mpesa.misbehaving(pays_other=0.01, cancels=0.05, wrong_pin=0.02, no_answer=0.02,
                                  insufficient=0.02, pays_after_failure=0.01, **CALLBACKS):
         began = time.monotonic()
@@ -67,7 +68,7 @@ def everything_posted_is_kept(chain, purchases):
     lost = [push for checkout, push in pushes.items()
             if push["told"] and rows.get(checkout, {"id": None})["id"] not in kept]
     expect(lost[:3], [], "callbacks that were answered and are not kept")
-    expect(len(pushes), COUNT, "pushes")
+    check(COUNT - DEATHS * WORKERS <= len(pushes) <= COUNT, "%d pushes" % len(pushes))
 
 
 def what_nobody_could_say_is_on_the_statement(chain, purchases):
@@ -77,7 +78,7 @@ def what_nobody_could_say_is_on_the_statement(chain, purchases):
         "SELECT p.reference FROM payments y JOIN purchases p ON p.id = y.purchase_id"
         " WHERE y.status = 'unresolved' AND y.checkout_request IS NULL")}
     check({reference for reference, _, _ in unknown} <= doubtful, "unknown: %r" % unknown)
-    check(len(doubtful) <= 3 * WORKERS, "%d pushes without a word" % len(doubtful))
+    check(len(doubtful) <= DEATHS * WORKERS, "%d pushes without a word" % len(doubtful))
     missing = [row for row in chain.mpesa.payments() if row["reference"] in doubtful]
     if missing:
         path = chain.mpesa.statement(missing)

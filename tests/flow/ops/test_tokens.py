@@ -415,7 +415,7 @@ class Payments(Case):
             ("payment_receipts", "receipt = 'UPAID1'"), ("payments", "id = %d" % (one + 2)),
             ("purchases", "id = %d" % one))]
         self.assertEqual(self.falses(";".join(back)), [])
-        for at, names in enumerate([[receipts, of_paid], [of_paid], [of_paid]]):
+        for at, names in enumerate([[receipts, of_paid, credited], [of_paid], [receipts, of_paid]]):
             self.assertEqual(self.falses(";".join(back[:at] + back[at + 1:])), names, back[at])
         ctl("tokens", "add", "--account", other, "--tokens", 5, "--reference", paid)
         self.assertEqual(self.falses("SELECT", paid), ["nobody else was granted tokens"])

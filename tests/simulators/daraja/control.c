@@ -236,7 +236,7 @@ static void put_push(const struct sim *sim, uint32_t index, struct str *out)
                (long long)push->ended_ms);
     put_text(out, "reference", push->reference);
     put_text(out, "callback_url", push->callback_url);
-    str_puts(out, ",\"result\":");
+    str_printf(out, ",\"told\":%s,\"result\":", push->told ? "true" : "false");
     if (push->ended) {
         result_put_code(out, (enum result)push->result, true);
     } else {

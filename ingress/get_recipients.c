@@ -65,16 +65,6 @@ static enum reply start_export(struct request *req, const struct campaign_view *
     return REPLY_STREAM;
 }
 
-static bool wants_csv(const struct request *req)
-{
-    const char *format = request_argument(req, "format");
-
-    if (format != NULL) {
-        return strcmp(format, "csv") == 0;
-    }
-    return req->accept != NULL && strstr(req->accept, "text/csv") != NULL;
-}
-
 static enum reply put_page(struct request *req, const struct campaign_view *view, const char *state,
                            const struct page *page)
 {
@@ -106,24 +96,22 @@ enum reply get_recipients(struct request *req)
 {
     static const char *const known[] = { "state", "format", "limit", "cursor", NULL };
     const char *state = request_argument(req, "state");
-    const char *format = request_argument(req, "format");
+    bool is_csv;
     struct campaign_view view;
     struct page page;
     enum reply reply;
 
     if ((reply = request_check_arguments(req, known)) != REPLY_NONE ||
-        (reply = page_read(req, &page)) != REPLY_NONE) {
+        (reply = page_read(req, &page)) != REPLY_NONE ||
+        (reply = page_read_format(req, &is_csv)) != REPLY_NONE) {
         return reply;
     }
     if (state != NULL && !view_is_state(state)) {
         return refuse(req, REPLY_BAD_REQUEST, "bad_filter", "state", "there is no such state");
     }
-    if (format != NULL && strcmp(format, "csv") != 0 && strcmp(format, "json") != 0) {
-        return refuse(req, REPLY_BAD_REQUEST, "bad_format", "format", "csv or json");
-    }
     reply = view_find(req, &view);
     if (reply != REPLY_NONE) {
         return reply;
     }
-    return wants_csv(req) ? start_export(req, &view, state) : put_page(req, &view, state, &page);
+    return is_csv ? start_export(req, &view, state) : put_page(req, &view, state, &page);
 }

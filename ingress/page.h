@@ -21,6 +21,12 @@ struct page {
 /* REPLY_NONE when well. */
 enum reply page_read(struct request *req, struct page *out_page);
 
+/* ?format=csv or json, else what Accept says. REPLY_NONE when well. */
+enum reply page_read_format(struct request *req, bool *out_csv);
+
+/* An argument that is RFC 3339, or a date, whose midnight UTC is meant; *out_ms 0 when absent. */
+enum reply page_read_time(struct request *req, const char *name, int64_t *out_ms);
+
 void page_end(struct str *out, bool more, int64_t last);
 
 #endif

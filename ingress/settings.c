@@ -31,6 +31,11 @@ const struct conf_item settings_items[] = {
     CONF_MS(struct settings, upload_lease_ms, "HTTP_UPLOAD_LEASE", "1m", 1000, 3600000,
             "An upload whose ingress died is abandoned, and its Idempotency-Key free, this long "
             "after HTTP_IDLE without a piece of it."),
+    CONF_INT(struct settings, transfer_max, "TOKENS_TRANSFER_MAX", "100000", 0, 1000000000000,
+             "Most tokens of one transfer to another account; 0 means no limit."),
+    CONF_INT(struct settings, transfer_day_max, "TOKENS_TRANSFER_DAILY_MAX", "500000", 0,
+             1000000000000,
+             "Most tokens that an account may transfer within 24 hours; 0 means no limit."),
     AT_CONF_ITEMS(struct settings, at.),
     CONF_END,
 };

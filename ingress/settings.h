@@ -27,6 +27,8 @@ struct settings {
     long rate_per_address;
     long idle_ms;
     long upload_lease_ms;
+    long transfer_max;
+    long transfer_day_max;
     struct at_conf at;
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "provider/africastalking.h"
+#include "text/cell.h"
 
 enum reply view_find(struct request *req, struct campaign_view *out_view)
 {
@@ -183,28 +184,10 @@ const char view_csv_heading[] =
     "row,phone,state,segments,providerMessageId,networkCode,network,cost,currency,reason,sentAt,"
     "finalAt\r\n";
 
-/* A cell, quoted when it must be; a leading = + - @ would be a formula to a spreadsheet. */
 static void put_cell(struct str *out, const char *text)
 {
-    bool formula;
-
     str_putc(out, ',');
-    if (text == NULL) {
-        return;
-    }
-    formula = *text != '\0' && strchr("=+-@\t\r", *text) != NULL;
-    if (!formula && strpbrk(text, ",\"\r\n") == NULL) {
-        str_puts(out, text);
-        return;
-    }
-    str_puts(out, formula ? "\"'" : "\"");
-    for (; *text != '\0'; text++) {
-        if (*text == '"') {
-            str_putc(out, '"');
-        }
-        str_putc(out, *text);
-    }
-    str_putc(out, '"');
+    text_put_cell(out, text);
 }
 
 static void put_time_cell(struct str *out, int64_t ms)

@@ -124,7 +124,8 @@ extern const struct command account_create_command, account_list_command, accoun
 extern const struct command key_create_command, key_list_command, key_revoke_command;
 extern const struct command tokens_add_command, tokens_check_command, tokens_expire_command,
     tokens_cleanup_command, tokens_transfer_command, tokens_adjust_command, tokens_history_command,
-    tokens_statement_command, statement_key_create_command;
+    tokens_usage_command, tokens_insights_command, tokens_receipt_command, tokens_statement_command,
+    statement_key_create_command;
 extern const struct command plan_list_command, plan_set_command, plan_subscribe_command;
 extern const struct command payments_list_command, payments_show_command, payments_query_command,
     payments_match_command, payments_reverse_command, payments_register_command,

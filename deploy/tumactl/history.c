@@ -6,56 +6,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/id.h"
 #include "ctl.h"
 
 #define PAGE_ENTRIES 1000
 #define TABLE_ENTRIES 50
 #define LIMIT_MAX 100000000
 
-static const char *campaign_of(struct ctl *ctl, const struct ledger_entry *entry)
-{
-    char id[ID_TEXT_BYTES];
-
-    if (entry->hold == 0) {
-        return "";
-    }
-    id_format("cmp", entry->hold, id);
-    return arena_strdup(ctl->arena, id);
-}
-
-/* One field in quotes, after a comma. */
-static void print_field(const char *text)
-{
-    fputs(",\"", stdout);
-    for (; text && *text; text++) {
-        if (*text == '"') {
-            putchar('"');
-        }
-        putchar(*text);
-    }
-    putchar('"');
-}
-
-static void print_csv(struct ctl *ctl, const struct ledger_entry *entry)
-{
-    char created[CLOCK_RFC3339_BYTES];
-
-    clock_format(entry->created_ms, created);
-    printf("%lld,%s,%s,%s,%s,%lld,%lld", (long long)entry->position, created, entry->kind,
-           entry->debit, entry->credit, (long long)entry->amount, (long long)entry->change);
-    print_field(entry->reference);
-    print_field(campaign_of(ctl, entry));
-    print_field(entry->peer);
-    print_field(entry->detail);
-    print_field(entry->actor);
-    putchar('\n');
-}
-
 static void print_row(struct ctl *ctl, const struct ledger_entry *entry)
 {
-    const char *campaign = campaign_of(ctl, entry);
+    const char *id = ledger_entry_campaign(entry, ctl->arena);
+    const char *campaign = id ? id : "";
 
     printf("%8lld %s %-8s %14s %14s  %s%s%s%s%s%s%s%s%s\n", (long long)entry->position,
            ctl_time(ctl, entry->created_ms), entry->kind, ctl_number(ctl, entry->amount),
@@ -75,6 +35,7 @@ static bool print_pages(struct ctl *ctl, struct ledger_page *page, int64_t limit
     do {
         struct arena *kept = ctl->arena;
         struct arena *arena = arena_create((size_t)64 << 20);
+        struct str rows = { 0 };
         bool ok;
 
         page->limit = limit < PAGE_ENTRIES ? limit : PAGE_ENTRIES;
@@ -82,12 +43,16 @@ static bool print_pages(struct ctl *ctl, struct ledger_page *page, int64_t limit
         ctl->arena = arena; /* what a page needs goes with it */
         for (size_t i = 0; ok && i < count; i++) {
             if (is_csv) {
-                print_csv(ctl, &entries[i]);
+                ledger_put_csv(&rows, &entries[i]);
             } else {
                 print_row(ctl, &entries[i]);
             }
             page->before = entries[i].position;
         }
+        if (rows.len > 0) {
+            fwrite(rows.bytes, 1, rows.len, stdout);
+        }
+        str_free(&rows);
         ctl->arena = kept;
         arena_destroy(arena);
         if (!ok) {
@@ -116,8 +81,7 @@ static bool history(struct ctl *ctl, struct err *err)
     }
     page.account = account.id;
     if (is_csv) {
-        printf("position,time,kind,from,to,tokens,available_change,reference,campaign,peer,reason,"
-               "actor\n");
+        fputs(ledger_csv_heading, stdout);
     } else {
         printf("%8s %-19s %-8s %14s %14s  %s\n", "POSITION", "TIME", "KIND", "TOKENS", "AVAILABLE",
                "REFERENCE");

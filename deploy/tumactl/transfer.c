@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "base/conf.h"
-#include "base/id.h"
 #include "ctl.h"
 #include "ledger/ledger.h"
 
@@ -27,9 +26,7 @@ static const char *find_reference(struct ctl *ctl, const char *kind)
 {
     const char *reference = ctl_option(ctl, "reference");
 
-    return reference ? reference
-                     : arena_printf(ctl->arena, "%s-%08u%04u", kind, id_random_below(100000000),
-                                    id_random_below(10000));
+    return reference ? reference : ledger_reference(kind, ctl->arena);
 }
 
 static bool find_receiver(struct ctl *ctl, struct account *out_account, struct err *err)

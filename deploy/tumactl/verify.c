@@ -9,6 +9,8 @@
  * Each check is one question that finds nothing when all is well, and names the rows that differ
  * otherwise. All of them see one snapshot, so it may run while everything else does.
  */
+#include "verify.h"
+
 #include <stdio.h>
 
 #include "base/id.h"
@@ -409,7 +411,8 @@ static const struct db_statement checks[] = {
                          "b.campaign_id)",
       1 },
 };
-#define CHECK_COUNT (sizeof checks / sizeof *checks)
+#define OWN_COUNT (sizeof checks / sizeof *checks)
+#define CHECK_COUNT (OWN_COUNT + verify_payments_count)
 
 /* The codes with which the provider says that it did not send. */
 static size_t list_refusals(int32_t *out)
@@ -469,9 +472,11 @@ static bool run_checks(struct ctl *ctl, int64_t campaign, size_t *out_false, str
 
     *out_false = 0;
     for (size_t i = 0; i < CHECK_COUNT; i++) {
+        const struct db_statement *check =
+            i < OWN_COUNT ? &checks[i] : &verify_payments[i - OWN_COUNT];
         bool holds;
 
-        if (!run_check(ctl, &checks[i], campaign, &holds, err)) {
+        if (!run_check(ctl, check, campaign, &holds, err)) {
             return false;
         }
         *out_false += !holds;

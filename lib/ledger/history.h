@@ -20,6 +20,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/str.h"
 #include "db/db.h"
 
 struct ledger_entry {
@@ -47,6 +48,19 @@ struct ledger_page {
 /* The newest first. */
 bool ledger_history(struct db *db, const struct ledger_page *page, struct arena *arena,
                     struct ledger_entry **out_entries, size_t *out_count, struct err *err);
+
+/* What one reference names, the oldest first: mostly one entry, at most a few of several kinds. */
+bool ledger_find(struct db *db, int64_t account, const char *reference, struct arena *arena,
+                 struct ledger_entry **out_entries, size_t *out_count, struct err *err);
+
+/* "cmp_…" of an entry's hold, or NULL. In the arena. */
+const char *ledger_entry_campaign(const struct ledger_entry *entry, struct arena *arena);
+
+bool ledger_is_kind(const char *word);
+
+/* A row of CSV, and the row of headings; spreadsheets may open it (text/cell.h). */
+extern const char ledger_csv_heading[];
+void ledger_put_csv(struct str *out, const struct ledger_entry *entry);
 
 struct ledger_lot {
     int64_t id;

@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/err.h"
 #include "db/db.h"
 
@@ -69,6 +70,10 @@ bool ledger_close(struct db *db, int64_t account, int64_t hold, const char *refe
 bool ledger_refund(struct db *db, int64_t account, int64_t hold, const char *reference,
                    int64_t tokens, int64_t now_ms, struct err *err);
 
+/* A name for an operation that its caller did not name: the kind, "TRF", and 12 digits of chance.
+ */
+const char *ledger_reference(const char *kind, struct arena *arena);
+
 struct ledger_transfer {
     int64_t from, to, tokens;
     const char *reference; /* known to neither account: let it be made by us, "TRF-…" */
@@ -79,10 +84,11 @@ struct ledger_transfer {
 };
 
 /*
- * Moves available tokens to another account, those that expire first, each with its expiry.
- * *out_new (may be NULL) is false when it was done before. Refused, permanent: tokens_not_positive,
- * transfer_to_self, bad_words, account_unknown, account_inactive (suspended or closed),
- * transfer_limit, daily_limit, tokens_missing, reference_used (by a transfer that was another).
+ * Moves available tokens to another account, those that expire first, each with its expiry, and
+ * leaves a row in untold_transfers for whoever tells both. *out_new (may be NULL) is false when it
+ * was done before. Refused, permanent: tokens_not_positive, transfer_to_self, bad_words,
+ * account_unknown, account_inactive (suspended or closed), transfer_limit, daily_limit,
+ * tokens_missing, reference_used (by a transfer that was another).
  */
 bool ledger_transfer(struct db *db, const struct ledger_transfer *transfer, int64_t now_ms,
                      bool *out_new, struct err *err);

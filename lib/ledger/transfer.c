@@ -11,6 +11,12 @@
 #include "ledger/entry.h"
 #include "ledger/ledger.h"
 
+const char *ledger_reference(const char *kind, struct arena *arena)
+{
+    return arena_printf(arena, "%s-%08u%04u", kind, id_random_below(100000000),
+                        id_random_below(10000));
+}
+
 static bool check_words(const struct ledger_transfer *transfer, struct err *err)
 {
     if (transfer->tokens <= 0) {
@@ -158,6 +164,13 @@ static const struct db_statement insert_lot = {
     6,
 };
 
+static const struct db_statement leave_untold = {
+    "ledger_transfer_untold",
+    "INSERT INTO untold_transfers (from_id, to_id, tokens, reference, reason, actor)"
+    " VALUES ($1, $2, $3, $4, $5, $6)",
+    6,
+};
+
 static bool move(struct db *db, const struct ledger_transfer *transfer, int64_t now_ms,
                  struct err *err)
 {
@@ -169,7 +182,8 @@ static bool move(struct db *db, const struct ledger_transfer *transfer, int64_t 
         db_time(now_ms),
     };
 
-    if (!db_query(db, &give, values, &moved, err)) {
+    if (!db_run(db, &leave_untold, values, NULL, err) ||
+        !db_query(db, &give, values, &moved, err)) {
         return false;
     }
     for (int i = 0; i < db_rows(moved); i++) {

@@ -75,6 +75,24 @@ const struct shape route_opened_v1 = {
     .fields = route_fields,
 };
 
+static const struct field transfer_fields[] = {
+    FIELD_STR(struct transfer_event, account, 1, ACCOUNT_SLUG_MAX),
+    FIELD_STR(struct transfer_event, from, 1, ACCOUNT_SLUG_MAX),
+    FIELD_STR(struct transfer_event, to, 1, ACCOUNT_SLUG_MAX),
+    FIELD_STR(struct transfer_event, reference, 1, EVENT_REFERENCE_MAX),
+    FIELD_STR(struct transfer_event, reason, 0, EVENT_DETAIL_MAX, FIELD_OPTIONAL),
+    FIELD_STR(struct transfer_event, actor, 0, EVENT_REFERENCE_MAX, FIELD_OPTIONAL),
+    FIELD_INT(struct transfer_event, tokens, 1, EVENT_TOKENS_MAX),
+    MESSAGE_TIME(struct transfer_event, at_ms, "at"),
+    FIELD_END,
+};
+
+const struct shape tokens_transferred_v1 = {
+    .type = "tokens.transferred.v1",
+    .size = sizeof(struct transfer_event),
+    .fields = transfer_fields,
+};
+
 static const struct field alert_fields[] = {
     FIELD_STR(struct alert_event, alert, 1, ID_TEXT_BYTES - 1),
     FIELD_STR(struct alert_event, account, 0, ACCOUNT_SLUG_MAX, FIELD_OPTIONAL),

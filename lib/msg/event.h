@@ -15,6 +15,7 @@
 
 #define EVENT_WORD_MAX 64
 #define EVENT_DETAIL_MAX 500
+#define EVENT_REFERENCE_MAX 200
 #define EVENT_SHORTSTR_MAX 255 /* AMQP's own limit of message_id and type */
 #define EVENT_COUNT_MAX 1000000000
 #define EVENT_TOKENS_MAX INT64_C(1000000000000)
@@ -53,6 +54,18 @@ struct route_event {
     int64_t at_ms;
 };
 
+/* tokens.transferred.v1: told to each of the two, `account` is the one that is told. */
+struct transfer_event {
+    const char *account;
+    const char *from;
+    const char *to;
+    const char *reference;
+    const char *reason;
+    const char *actor;
+    int64_t tokens;
+    int64_t at_ms;
+};
+
 /* account.alerted.v1: tokens run low or out, or are spent oddly; or the provider's credit is low.
  */
 struct alert_event {
@@ -74,5 +87,6 @@ extern const struct shape campaign_completed_v1;
 extern const struct shape message_parked_v1;
 extern const struct shape route_held_v1;
 extern const struct shape route_opened_v1;
+extern const struct shape tokens_transferred_v1;
 
 #endif

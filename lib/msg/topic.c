@@ -43,6 +43,7 @@ const struct topic topics[] = {
     EVENT(route_held_v1),
     EVENT(route_opened_v1),
     EVENT(payment_changed_v1),
+    EVENT(tokens_transferred_v1),
     EVENT(account_alerted_v1),
     { .shape = NULL },
 };

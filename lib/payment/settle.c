@@ -290,7 +290,8 @@ static bool credit(struct settling *s, struct payment_outcome *out, struct err *
 {
     /* Permanent errors of plan_subscribe() are raised before it has changed anything. */
     if (!purchase_grant(s->db, &s->purchase, s->now_ms, s->arena, err)) {
-        return strncmp(err->what, "plan_", strlen("plan_")) == 0 &&
+        return (strncmp(err->what, "plan_", strlen("plan_")) == 0 ||
+                strcmp(err->what, "reference_used") == 0) &&
                strand(s, PAYMENT_UNMATCHED, err->what, arena_strdup(s->arena, err->detail), out,
                       err);
     }

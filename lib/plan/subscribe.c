@@ -78,26 +78,27 @@ static bool buy(struct db *db, int64_t account, const struct plan *plan, int64_t
         .ends_ms = (runs_until_ms > now_ms ? runs_until_ms : now_ms) + plan->valid_days * DAY_MS,
         .is_new = true,
     };
-    if (plan->carries_over &&
-        !db_run(db, &carry_over,
-                (struct db_value[]){ db_int8(account), db_time(bought->ends_ms), db_time(now_ms) },
-                NULL, err)) {
-        return false;
-    }
-    if (!db_run(db, &insert_subscription,
-                (struct db_value[]){ db_int8(bought->id), db_int8(account), db_text(plan->code),
-                                     db_text(bought->reference), db_int8(plan->price_minor),
-                                     db_text(plan->currency), db_int8(plan->tokens),
-                                     db_time(bought->starts_ms), db_time(bought->ends_ms) },
-                NULL, err) ||
-        !ledger_grant(db, account, plan->tokens, bought->reference, bought->ends_ms, now_ms,
+    /* First, since it locks the balance, as whoever else changes lots does, or may be refused. */
+    if (!ledger_grant(db, account, plan->tokens, bought->reference, bought->ends_ms, now_ms,
                       &granted, err)) {
         return false;
     }
-    /* Otherwise there would be a subscription without its tokens. */
-    return granted ||
-           err_permanent(err, "reference_used",
-                         "reference: '%.40s' has granted other tokens before", bought->reference);
+    if (!granted) {
+        return err_permanent(err, "reference_used",
+                             "reference: '%.40s' has granted other tokens before",
+                             bought->reference);
+    }
+    return (!plan->carries_over ||
+            db_run(
+                db, &carry_over,
+                (struct db_value[]){ db_int8(account), db_time(bought->ends_ms), db_time(now_ms) },
+                NULL, err)) &&
+           db_run(db, &insert_subscription,
+                  (struct db_value[]){ db_int8(bought->id), db_int8(account), db_text(plan->code),
+                                       db_text(bought->reference), db_int8(plan->price_minor),
+                                       db_text(plan->currency), db_int8(plan->tokens),
+                                       db_time(bought->starts_ms), db_time(bought->ends_ms) },
+                  NULL, err);
 }
 
 bool plan_subscribe(struct db *db, int64_t account, const char *code, const char *reference,

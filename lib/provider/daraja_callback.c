@@ -78,6 +78,8 @@ static void read_amount(const struct loose *items, struct daraja_callback *out)
         set_odd(out, "amount_missing");
     } else if (!daraja_amount_parse(text, &out->amount_minor)) {
         set_odd(out, "amount_unreadable");
+    } else if (out->amount_minor == 0) {
+        set_odd(out, "amount_zero");
     }
 }
 
@@ -183,8 +185,9 @@ bool daraja_c2b_read(const char *body, size_t len, struct daraja_c2b *out, struc
         return refuse(err, "TransID", receipt, "letters and digits");
     }
     const struct loose *amount = loose_member(root, "TransAmount");
-    if (loose_text(amount) == NULL || !daraja_amount_parse(amount->text, &c2b.amount_minor)) {
-        return refuse(err, "TransAmount", amount, "an amount such as 5.00");
+    if (loose_text(amount) == NULL || !daraja_amount_parse(amount->text, &c2b.amount_minor) ||
+        c2b.amount_minor == 0) {
+        return refuse(err, "TransAmount", amount, "an amount above zero such as 5.00");
     }
     if (!daraja_time_parse(daraja_text(root, "TransTime"), &c2b.paid_ms)) {
         c2b.paid_ms = 0;

@@ -168,6 +168,24 @@ bool text_segments(const char *text, size_t len, struct text_count *out_count)
     return text_segments_sized(text, len, &text_sizes_standard, out_count);
 }
 
+uint32_t text_over(const struct text_count *count)
+{
+    const struct text_sizes *sizes = &text_sizes_standard;
+    uint32_t fits;
+
+    if (count->segments < 2) {
+        return 0;
+    }
+    if (count->segments == 2) {
+        fits = count->encoding == TEXT_GSM7 ? sizes->gsm7_single : sizes->ucs2_single;
+    } else {
+        fits = (count->segments - 1) *
+               (count->encoding == TEXT_GSM7 ? sizes->gsm7_part : sizes->ucs2_part);
+    }
+    /* Pairs that may not be split leave parts a unit short: then it fits, and yet does not. */
+    return count->units > fits ? count->units - fits : 1;
+}
+
 /* Notes one character outside the alphabet; returns its replacement or NULL. */
 static const char *note_odd(struct text_report *report, uint32_t code_point,
                             const unsigned char *utf8, size_t utf8_len)

@@ -51,6 +51,12 @@ bool text_segments(const char *text, size_t len, struct text_count *out_count)
 bool text_segments_sized(const char *text, size_t len, const struct text_sizes *sizes,
                          struct text_count *out_count) __attribute__((warn_unused_result));
 
+/* Units beyond what one segment fewer holds; 0 when it is one segment. */
+uint32_t text_over(const struct text_count *count);
+
+/* From 1 to this many units over, a few words fewer would have saved a segment. */
+#define TEXT_JUST_OVER 10
+
 /* A character that is not in the GSM alphabet. */
 struct text_odd {
     uint32_t code_point;

@@ -4,7 +4,7 @@
  * Reads   delivery.reported.v1, sms.received.v1, callback.misread.v1
  * Emits   campaign.completed.v1
  * Tables  recipients, batches, campaigns, unmatched_reports, odd_callbacks, inbound_messages,
- *         suppressions; the ledger's
+ *         suppressions, network_usage; the ledger's
  *
  * Redelivery does no harm: a report is applied only to a recipient in the state before it, so the
  * second time it finds it said already; the other tables have unique keys.

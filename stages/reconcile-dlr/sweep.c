@@ -10,10 +10,12 @@
 #include "campaign/tell.h"
 #include "ledger/ledger.h"
 #include "msg/event.h"
+#include "usage/usage.h"
 
 #define UNMATCHED_A_TICK 500
 #define COMPLETED_A_TICK 100
 #define DOUBTS_A_TICK 500
+#define COUNTED_A_TICK 20000 /* recipients, by network: a few hundredths of a second */
 
 static const struct db_statement keep_reports = {
     "sweep_keep",
@@ -317,5 +319,7 @@ bool sweep_tick(struct stage *stage, const struct reconcile_conf *conf, struct e
      */
     return retry_unmatched(stage, conf, err) && stage_commit(stage, err) &&
            settle_doubts(stage, conf, err) && stage_commit(stage, err) &&
+           usage_count(stage_db(stage), COUNTED_A_TICK, stage_now_ms(stage) - conf->no_report_ms,
+                       NULL, err) &&
            complete(stage, conf, err);
 }

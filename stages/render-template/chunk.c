@@ -32,11 +32,13 @@ struct work {
     struct text_render how;
     const char *shared_text; /* of a template without fields; else NULL */
     int16_t shared_segments;
+    bool shared_just_over;
 
     size_t count;
     int64_t *msisdns;
     int32_t *seqs;
     int16_t *segments;
+    bool *just_over; /* one segment fewer would nearly do */
     int16_t *states;
     const char **texts;
 
@@ -48,7 +50,7 @@ struct work {
     uint32_t *seen; /* open addressing: index into msisdns plus 1 */
     size_t seen_mask;
 
-    int64_t invalid, duplicates, suppressed, price;
+    int64_t invalid, duplicates, suppressed, price, just_over_count;
 };
 
 static const struct db_statement claim_chunk = {
@@ -75,6 +77,7 @@ static void open_work(struct work *work)
     work->msisdns = column(work, sizeof *work->msisdns);
     work->seqs = column(work, sizeof *work->seqs);
     work->segments = column(work, sizeof *work->segments);
+    work->just_over = column(work, sizeof *work->just_over);
     work->states = column(work, sizeof *work->states);
     work->texts = column(work, sizeof *work->texts);
     work->reject_seqs = column(work, sizeof *work->reject_seqs);
@@ -109,6 +112,13 @@ static bool is_new(struct work *work, int64_t msisdn, size_t index)
     return true;
 }
 
+static bool is_just_over(const struct text_count *count)
+{
+    const uint32_t over = text_over(count);
+
+    return over > 0 && over <= TEXT_JUST_OVER;
+}
+
 /* Compiles and binds the template; a text without fields is rendered here once. */
 static bool prepare_text(struct work *work, struct str *scratch, struct err *err)
 {
@@ -140,6 +150,7 @@ static bool prepare_text(struct work *work, struct str *scratch, struct err *err
     }
     work->shared_text = arena_strndup(work->arena, scratch->bytes, scratch->len);
     work->shared_segments = (int16_t)count.segments;
+    work->shared_just_over = is_just_over(&count);
     return true;
 }
 
@@ -152,6 +163,7 @@ static bool render_row(struct work *work, const char *const *cells, int32_t seq,
 
     if (work->shared_text) {
         work->segments[work->count] = work->shared_segments;
+        work->just_over[work->count] = work->shared_just_over;
         return true;
     }
     switch (text_template_render(work->binding, cells, &work->how, scratch, &inner)) {
@@ -169,6 +181,7 @@ static bool render_row(struct work *work, const char *const *cells, int32_t seq,
     }
     work->texts[work->count] = arena_strndup(work->arena, scratch->bytes, scratch->len);
     work->segments[work->count] = (int16_t)count.segments;
+    work->just_over[work->count] = is_just_over(&count);
     return true;
 }
 
@@ -312,6 +325,7 @@ static bool insert_all(struct work *work, struct err *err)
             work->suppressed++;
         } else {
             work->price += work->segments[i];
+            work->just_over_count += work->just_over[i];
         }
     }
     return true;
@@ -335,9 +349,10 @@ static const struct db_statement count_chunk = {
     "    SET chunks_done = chunks_done + 1, rows_received = rows_received + $3,"
     "        invalid = invalid + $4, duplicates = duplicates + $5, planned = planned + $6,"
     "        suppressed = suppressed + $7, segments = segments + $8,"
-    "        last_seq = greatest(last_seq, $9::int), text = coalesce($10, text)"
+    "        last_seq = greatest(last_seq, $9::int), text = coalesce($10, text),"
+    "        just_over = just_over + $11"
     "  WHERE id = $1",
-    10
+    11
 };
 
 static bool count_all(struct work *work, struct err *err)
@@ -356,11 +371,12 @@ static bool count_all(struct work *work, struct err *err)
         return false;
     }
     return db_run(work->db, &count_chunk,
-                  (struct db_value[]){
-                      db_int8(work->campaign->id), db_int4((int32_t)chunk->number), db_int8(rows),
-                      db_int8(work->invalid), db_int8(work->duplicates), db_int8(planned),
-                      db_int8(work->suppressed), db_int8(work->price),
-                      db_int4((int32_t)(chunk->first_row + rows - 1)), db_text(work->shared_text) },
+                  (struct db_value[]){ db_int8(work->campaign->id), db_int4((int32_t)chunk->number),
+                                       db_int8(rows), db_int8(work->invalid),
+                                       db_int8(work->duplicates), db_int8(planned),
+                                       db_int8(work->suppressed), db_int8(work->price),
+                                       db_int4((int32_t)(chunk->first_row + rows - 1)),
+                                       db_text(work->shared_text), db_int8(work->just_over_count) },
                   NULL, err);
 }
 

@@ -3,8 +3,8 @@
  *
  * Reads   campaign.rendered.v1, campaign.launched.v1
  * Emits   campaign.reserved.v1, campaign.changed.v1, and from the tick campaign.launched.v1,
- *         campaign.completed.v1 and account.alerted.v1
- * Tables  campaigns, alerts; reads accounts; the ledger's
+ *         campaign.completed.v1, account.alerted.v1 and tokens.transferred.v1
+ * Tables  campaigns, alerts, untold_transfers; reads accounts; the ledger's
  *
  * With too few tokens the campaign takes the status insufficient_tokens and says how many are
  * missing. It goes on once the account has as many, whoever granted them: wait.h has the rules.
@@ -25,6 +25,7 @@
 #include "msg/campaign.h"
 #include "msg/event.h"
 #include "stage/stage.h"
+#include "transfers.h"
 #include "wait.h"
 
 /* A tick is one short transaction per account; those that are left have their turn next time. */
@@ -211,8 +212,10 @@ static bool start(struct stage *stage, struct err *err)
 
 static bool tick(struct stage *stage, struct err *err)
 {
+    /* What is told is committed with the tick, once it is confirmed: those that commit come first.
+     */
     return expire(stage, err) && alerts_tick(stage, stage_state(stage), err) &&
-           wait_tick(stage, err);
+           wait_tick(stage, err) && transfers_tell(stage, err);
 }
 
 static const struct stage_def reserve_tokens_stage = {
@@ -221,7 +224,7 @@ static const struct stage_def reserve_tokens_stage = {
     .reads = (const struct shape *const[]){ &campaign_rendered_v1, &campaign_launched_v1, NULL },
     .emits = (const struct shape *const[]){ &campaign_reserved_v1, &campaign_changed_v1,
                                             &campaign_launched_v1, &campaign_completed_v1,
-                                            &account_alerted_v1, NULL },
+                                            &account_alerted_v1, &tokens_transferred_v1, NULL },
     .conf = conf_items,
     .conf_size = sizeof(struct reserve_conf),
     .deadline_ms = 5000,

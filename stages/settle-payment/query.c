@@ -56,11 +56,16 @@ static bool tell_untold(struct stage *stage, bool *out_any, struct err *err)
     return tell_all(stage, untold, err);
 }
 
-/* Not what is paid and waits for its receipt. */
+/*
+ * Not what is paid and waits for its receipt. What was never asked about, because others were, is
+ * asked about once all the same: the payer waits no longer for that, but may have paid.
+ */
 static const struct db_statement give_up = {
     "query_give_up",
     "UPDATE payments SET status = 'unresolved', reason = coalesce(reason, 'no_word'),"
-    "       next_query_at = NULL, ended_at = $1"
+    "       next_query_at = CASE WHEN queries = 0 AND checkout_request IS NOT NULL THEN "
+    "$1::timestamptz END,"
+    "       ended_at = $1"
     " WHERE id IN (SELECT id FROM payments WHERE next_query_at <= $1 AND pushed_at <= $3"
     "                 AND status IN ('pushing', 'push_unknown', 'prompted')"
     "                 AND reason IS DISTINCT FROM '" AWAITING_RECEIPT "'"
@@ -156,8 +161,8 @@ static bool credit_without_receipt(struct stage *stage, bool *out_any, struct er
 static const struct db_statement find_due = {
     "query_find_due",
     "SELECT id, checkout_request, queries, pushed_at FROM payments"
-    " WHERE next_query_at <= $1 AND status = 'prompted' AND checkout_request IS NOT NULL"
-    "   AND reason IS DISTINCT FROM '" AWAITING_RECEIPT "'"
+    " WHERE next_query_at <= $1 AND status IN ('prompted', 'unresolved')"
+    "   AND checkout_request IS NOT NULL AND reason IS DISTINCT FROM '" AWAITING_RECEIPT "'"
     " ORDER BY next_query_at LIMIT 1 FOR UPDATE SKIP LOCKED",
     1,
 };
@@ -169,7 +174,8 @@ static const struct db_statement take_turn = {
 };
 static const struct db_statement postpone = {
     "query_postpone",
-    "UPDATE payments SET queries = queries + 1, next_query_at = $2 WHERE id = $1",
+    "UPDATE payments SET queries = queries + 1,"
+    "       next_query_at = CASE WHEN status = 'prompted' THEN $2::timestamptz END WHERE id = $1",
     2,
 };
 
@@ -224,15 +230,19 @@ static bool claim(struct stage *stage, struct due *due, struct err *err)
 
 static const struct db_statement await_receipt = {
     "query_await_receipt",
-    "UPDATE payments SET reason = '" AWAITING_RECEIPT "', detail = NULL, next_query_at = $2"
-    " WHERE id = $1 AND status = 'prompted'",
+    "UPDATE payments y SET status = 'prompted', reason = '" AWAITING_RECEIPT "', detail = NULL,"
+    "       next_query_at = $2, ended_at = NULL"
+    " WHERE id = $1 AND status IN ('prompted', 'unresolved')"
+    "   AND NOT EXISTS (SELECT FROM payment_receipts r WHERE r.payment_id = y.id)",
     2,
 };
 static const struct db_statement fail_queried = {
     "query_fail",
-    "UPDATE payments SET status = 'failed', reason = $2, detail = left($3, 200),"
+    "UPDATE payments y SET status = 'failed', reason = $2, detail = left($3, 200),"
     "       next_query_at = NULL, ended_at = $4"
-    " WHERE id = $1 AND status = 'prompted' AND reason IS DISTINCT FROM '" AWAITING_RECEIPT "'",
+    " WHERE id = $1 AND status IN ('prompted', 'unresolved')"
+    "   AND reason IS DISTINCT FROM '" AWAITING_RECEIPT "'"
+    "   AND NOT EXISTS (SELECT FROM payment_receipts r WHERE r.payment_id = y.id)",
     4,
 };
 static const struct db_statement hold_queries = {
@@ -241,9 +251,11 @@ static const struct db_statement hold_queries = {
     " WHERE provider = '" PAYMENT_PROVIDER_MPESA "'",
     1,
 };
+/* What was not answered was not asked. */
 static const struct db_statement ask_again = {
     "query_ask_again",
-    "UPDATE payments SET next_query_at = $2 WHERE id = $1 AND status = 'prompted'",
+    "UPDATE payments SET queries = queries - 1, next_query_at = $2"
+    " WHERE id = $1 AND status IN ('prompted', 'unresolved')",
     2,
 };
 

@@ -5,7 +5,6 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -54,15 +53,7 @@ def build(folder):
 
 
 def free_port():
-    """A port below the ephemeral range, which nothing uses now."""
-    for port in range(10000 + os.getpid() % 9000, 32000):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-    raise Failed("no free port")
+    return int(run(ROOT / "tests/support/ports", "1"))
 
 
 def wait_for(what, seconds, is_so):

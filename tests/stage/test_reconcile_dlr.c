@@ -525,6 +525,24 @@ static void a_campaign_is_complete_when_its_last_recipient_is_settled(void **sta
     assert_int_equal(fake_stage_emitted(fake), 0);
 }
 
+static void a_campaign_that_is_over_is_counted_by_network(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = sent(fake, "n", 2);
+
+    scene_sql(fake, "UPDATE campaigns SET started_at = now() WHERE id = %lld", (long long)id);
+    sweep(fake);
+    assert_int_equal(fake_number(fake, "SELECT count(*) FROM network_usage"), 0);
+    assert_done(fake, report(fake, "n-1", NUMBER(1), "Success", ""));
+    assert_done(fake, report(fake, "n-2", NUMBER(2), "Failed", ""));
+    sweep(fake); /* completes it */
+    sweep(fake);
+    assert_int_equal(fake_number(fake, "SELECT sum(recipients)::bigint FROM network_usage"), 2);
+    assert_int_equal(fake_number(fake, "SELECT sum(failed_tokens)::bigint FROM network_usage"), 1);
+    sweep(fake);
+    assert_int_equal(fake_number(fake, "SELECT sum(tokens)::bigint FROM network_usage"), 2);
+}
+
 static void a_campaign_without_its_last_reports_is_complete_after_three_days(void **state)
 {
     struct fake_stage *fake = *state;
@@ -771,6 +789,7 @@ int main(void)
         SCENE(a_doubt_without_evidence_fails_in_the_end_and_costs_nothing),
         SCENE(doubts_of_a_campaign_that_was_cancelled_are_settled_too),
         SCENE(a_campaign_is_complete_when_its_last_recipient_is_settled),
+        SCENE(a_campaign_that_is_over_is_counted_by_network),
         SCENE(a_campaign_without_its_last_reports_is_complete_after_three_days),
         SCENE(a_batch_under_way_is_not_settled_by_its_reports),
         SCENE(what_did_not_arrive_is_given_back_once),

@@ -639,6 +639,52 @@ static void a_message_about_nothing_is_parked(void **state)
     }
 }
 
+static void leave_transfer(struct fake_stage *fake, const char *reference, const char *reason)
+{
+    scene_sql(fake,
+              "INSERT INTO untold_transfers (from_id, to_id, tokens, reference, reason, actor,"
+              "                              created_at)"
+              " VALUES (1, 2, 50, '%s', %s, 'clerk', '2026-11-20T09:12:44Z')",
+              reference, reason);
+}
+
+static void both_accounts_are_told_of_a_transfer_until_it_is_confirmed(void **state)
+{
+    struct fake_stage *fake = *state;
+    struct transfer_event event;
+    char first[60];
+
+    leave_transfer(fake, "TRF-1", "'rent'");
+    assert_true(fake_stage_tick_lost(fake));
+    assert_int_equal(fake_stage_emitted_of(fake, "tokens.transferred.v1"), 2);
+    snprintf(first, sizeof first, "%s", fake_stage_out(fake, 0)->id);
+    assert_int_equal(fake_number(fake, "SELECT count(*) FROM untold_transfers"), 1);
+
+    assert_true(fake_stage_tick(fake));
+    assert_int_equal(fake_stage_emitted(fake), 2);
+    assert_string_equal(fake_stage_out(fake, 0)->id, first); /* told again, the same message */
+    assert_string_equal(fake_stage_out(fake, 0)->key, "tokens.transferred.acme");
+    assert_string_equal(fake_stage_out(fake, 1)->key, "tokens.transferred.globex");
+    fake_stage_read(fake, &tokens_transferred_v1, 0, &event);
+    assert_string_equal(event.account, "acme");
+    fake_stage_read(fake, &tokens_transferred_v1, 1, &event);
+    assert_string_equal(event.account, "globex");
+    assert_string_equal(event.from, "acme");
+    assert_string_equal(event.to, "globex");
+    assert_string_equal(event.reference, "TRF-1");
+    assert_string_equal(event.reason, "rent");
+    assert_string_equal(event.actor, "clerk");
+    assert_int_equal(event.tokens, 50);
+    assert_int_equal(event.at_ms, 1795165964000);
+    assert_int_equal(fake_number(fake, "SELECT count(*) FROM untold_transfers"), 0);
+
+    leave_transfer(fake, "TRF-2", "NULL");
+    assert_true(fake_stage_tick(fake));
+    assert_int_equal(fake_stage_emitted(fake), 2);
+    assert_true(fake_stage_tick(fake));
+    assert_int_equal(fake_stage_emitted(fake), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -655,6 +701,7 @@ int main(void)
         SCENE(the_message_itself_may_come_again_after_the_top_up),
         SCENE(tokens_are_drawn_from_the_lots_that_expire_first),
         SCENE(the_tick_retires_tokens_whose_time_is_over),
+        SCENE(both_accounts_are_told_of_a_transfer_until_it_is_confirmed),
         SCENE(the_tick_retires_the_tokens_of_each_account_by_themselves),
         SCENE(a_low_balance_is_told_once_and_again_when_it_moved),
         SCENE(tokens_that_expire_soon_are_told_every_day),

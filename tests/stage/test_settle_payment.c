@@ -281,6 +281,40 @@ static void a_late_success_after_giving_up_counts(void **state)
     assert_paid(fake, payment);
 }
 
+/* M-Pesa may be asked so seldom that others had all the turns, or it answered none. */
+static void what_was_never_asked_about_is_asked_once_after_giving_up(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t payments[3];
+
+    simulator_faults(
+        "{\"callback_lost\":1,\"force\":\"679:no_answer,680:pays_late\","
+        "\"late_ms\":600000,\"query_spike_arrest\":{\"count\":1},\"retry_after_s\":5}");
+    for (int i = 0; i < 3; i++) {
+        payments[i] = buy_from(fake, PAYER + i);
+        assert_done(fake, ask(fake, payments[i]));
+    }
+    fake_stage_advance_ms(fake, 26 * SECOND_MS);
+    tick(fake); /* throttled */
+    assert_int_equal(fake_number(fake, "SELECT sum(queries) FROM payments"), 0);
+    fake_stage_advance_ms(fake, 10 * MINUTE_MS);
+    tick(fake);
+    for (int i = 0; i < 3; i++) {
+        assert_string_equal(status(fake, payments[i]), "unresolved");
+    }
+    for (int i = 0; i < 6; i++) {
+        tick(fake);
+        fake_stage_advance_ms(fake, 13 * SECOND_MS);
+    }
+    assert_string_equal(status(fake, payments[0]), "prompted");
+    assert_string_equal(status(fake, payments[1]), "failed");
+    assert_string_equal(status(fake, payments[2]), "unresolved");
+    assert_int_equal(fake_number(fake, "SELECT sum(queries) FROM payments"), 3);
+    fake_stage_advance_ms(fake, 2 * MINUTE_MS);
+    tick(fake);
+    assert_string_equal(status(fake, payments[0]), "paid");
+}
+
 static void another_amount_is_not_credited(void **state)
 {
     struct fake_stage *fake = *state;
@@ -606,6 +640,7 @@ int main(void)
         PAYING(a_callback_may_come_before_the_answer),
         PAYING(a_late_success_after_a_failure_counts),
         PAYING(a_late_success_after_giving_up_counts),
+        PAYING(what_was_never_asked_about_is_asked_once_after_giving_up),
         PAYING(another_amount_is_not_credited),
         PAYING(a_push_whose_answer_is_lost_is_never_repeated),
         PAYING(a_lost_push_without_a_callback_ends_unresolved),

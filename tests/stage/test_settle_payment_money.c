@@ -4,6 +4,7 @@
  */
 #include <pthread.h>
 
+#include "ledger/ledger.h"
 #include "settle_scene.h"
 
 /* The push's answer and its callback are lost; the money's confirmation finds its purchase. */
@@ -105,6 +106,43 @@ static void a_person_matches_what_nothing_else_could(void **state)
     db_rollback(fake_db(fake));
     assert_done(fake, report(fake, "confirmation", C2B_TOKEN, c2b("UKK1ABCDEF", "4500.00", "TK")));
     assert_int_equal(available(fake), SCENE_TOKENS + TOKENS);
+}
+
+static void grant_by_hand(struct fake_stage *fake, int64_t payment)
+{
+    struct err err;
+
+    assert_true(db_begin(fake_db(fake), &err));
+    assert_true(ledger_grant(fake_db(fake), 1, TOKENS, reference_of(fake, payment), 0,
+                             clock_now_ms(), NULL, &err));
+    assert_true(db_commit(fake_db(fake), &err));
+}
+
+/* An operator was asked to, and gave the tokens under the purchase's own reference. */
+static void what_was_granted_by_hand_is_not_granted_again(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t told = prompt(fake), queried;
+
+    simulator_faults("{\"callback_lost\":1}");
+    queried = prompt(fake);
+    grant_by_hand(fake, told);
+    grant_by_hand(fake, queried);
+    assert_callback(fake);
+    assert_string_equal(status(fake, told), "unresolved");
+    assert_string_equal(reason(fake, told), "reference_used");
+    assert_int_equal(verdicts(fake, "unmatched"), 1);
+    for (int i = 0; i < 3; i++) { /* asked, awaited, not credited; and the tick goes on */
+        fake_stage_advance_ms(fake, 3 * MINUTE_MS);
+        tick(fake);
+    }
+    assert_string_equal(status(fake, queried), "unresolved");
+    assert_int_equal(receipts(fake, "unmatched"), 2);
+    assert_int_equal(fake_number(fake, "SELECT count(*) FROM subscriptions"), 0);
+    fake_sql(fake, "DELETE FROM payment_receipts");
+    fake_sql(fake, "DELETE FROM payment_callbacks");
+    fake_sql(fake, "DELETE FROM payments");
+    fake_sql(fake, "DELETE FROM purchases");
 }
 
 static void forged_callbacks_credit_nothing(void **state)
@@ -322,6 +360,7 @@ int main(void)
         PAYING(callback_and_confirmation_are_one_payment),
         PAYING(a_payment_by_hand_is_matched_by_its_reference),
         PAYING(a_person_matches_what_nothing_else_could),
+        PAYING(what_was_granted_by_hand_is_not_granted_again),
         PAYING(forged_callbacks_credit_nothing),
         PAYING(a_secret_is_good_for_its_own_payment),
         PAYING(bad_messages_are_refused),

@@ -11,8 +11,9 @@ all below one folder in /tmp, and calls each test_*() of the files in turn:
         campaign = acme.send_csv("Sale today", chain.phones(100))
         campaign.wait_for("completed")
 
-A file may say SETTINGS = {...}: what its stages, ingress and simulator run with. After each test the
-books are checked: `tumactl verify`, nothing accepted twice, no program dead, nothing parked that was
+A file may say SETTINGS = {...}: what its stages, ingress and simulator run with, and PAYMENTS = True:
+then M-Pesa's simulator and settle-payment run as well (see payments.py). After each test the books
+are checked: `tumactl verify`, nothing accepted twice, no program dead, nothing parked that was
 not expected. Campaigns of one run need different texts, because the simulator takes a second
 acceptance of the same number and text for a duplicate; chain.text() makes them so.
 
@@ -31,7 +32,6 @@ import pathlib
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -45,6 +45,7 @@ import pika
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVERS = ROOT / "tests/support/servers"
+PORTS = ROOT / "tests/support/ports"
 STAGES = ("render-template", "reserve-tokens", "split-batches", "rate-limit", "send-sms",
           "reconcile-dlr")
 WEBHOOK_TOKEN = "hook-of-the-tests"
@@ -110,39 +111,34 @@ def die_with_parent():
 
 
 def free_port():
-    """Below the ephemeral range, so that no outgoing connection takes it over a restart."""
-    while True:
-        port = random.SystemRandom().randrange(10000, 32000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+    """For a program that comes back on the same port after a restart."""
+    return int(subprocess.run([PORTS, "1"], check=True, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True).stdout)
 
 
 def children_of(pid):
     try:
         return [int(child) for child in
                 pathlib.Path("/proc/%d/task/%d/children" % (pid, pid)).read_text().split()]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone before or after the file was opened
         return []
 
 
 def is_running(pid):
     try:
         return pathlib.Path("/proc/%d/stat" % pid).read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
 class Program:
     """One of our processes with its log."""
 
-    def __init__(self, chain, name, command):
+    def __init__(self, chain, name, command, own):
         self.chain = chain
         self.name = name
         self.command = [str(word) for word in command]
+        self.own = own  # environment that only it has
         self.log = chain.dir / (name + ".log")
         self.process = None
 
@@ -150,7 +146,7 @@ class Program:
         check(self.process is None, self.name + " runs already")
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                self.command, env={**self.chain.environment(), **environment},
+                self.command, env={**self.chain.environment(), **self.own, **environment},
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent)
 
     def workers(self):
@@ -236,14 +232,14 @@ class Psql:
 
 
 class Simulator:
-    """The provider's control side."""
+    """A provider's control side."""
 
-    def __init__(self, chain):
-        self.chain = chain
+    def __init__(self, root):
+        self.root = root
 
     def ask(self, path, value=None, method=None):
         request = urllib.request.Request(
-            "%s/_sim/%s" % (self.chain.provider, path),
+            "%s/_sim/%s" % (self.root, path),
             data=None if value is None else json.dumps(value).encode(),
             method=method or ("GET" if value is None else "POST"))
         with urllib.request.urlopen(request, timeout=20) as reply:
@@ -497,7 +493,8 @@ class Chain:
         self.psql = None
         self.provider = "http://127.0.0.1:%d" % free_port()
         self.http_listen = "127.0.0.1:%d" % free_port()
-        self.simulator = Simulator(self)
+        self.simulator = Simulator(self.provider)
+        self.mpesa = None  # payments.Mpesa, while a file wants payments
 
     # ---- setting up ----
 
@@ -515,6 +512,7 @@ class Chain:
             "SIM_INCOMING_URL": callback % "incoming",
             "SIM_OPT_OUT_URL": "http://%s/api/communications/webhooks/sms/%s"
                                % (self.http_listen, WEBHOOK_TOKEN),
+            **(self.mpesa.environment() if self.mpesa else {}),
             **self.settings,
         }
 
@@ -539,8 +537,8 @@ class Chain:
             self.add(stage, self.build / "stages" / stage)
         self.start_all()
 
-    def add(self, name, *command):
-        self.programs[name] = Program(self, name, command)
+    def add(self, name, *command, **own):
+        self.programs[name] = Program(self, name, command, own)
 
     def __getitem__(self, name):
         return self.programs[name]
@@ -557,14 +555,22 @@ class Chain:
         wait_for("every stage consumes", 30, lambda: min(
             self.queue(name)[1] for name in self.queues()))
 
-    def configure(self, settings):
+    def configure(self, settings, payments=False):
         """Goes on with these settings instead of the usual; restarts everything if they differ."""
         settings = {**DEFAULTS, **settings}
-        if settings == self.settings:
+        if settings == self.settings and payments == (self.mpesa is not None):
             return
         self.stop_all()
         self.settings = settings
+        if payments and self.mpesa is None:
+            self.mpesa = importlib.import_module("payments").Mpesa(self)
+        elif not payments and self.mpesa is not None:
+            self.mpesa.leave()
+            self.mpesa = None
         self.start_all()
+
+    def stages(self):
+        return STAGES if self.mpesa is None else (*STAGES, self.mpesa.stage)
 
     def stop_all(self):
         for name in reversed(self.programs):
@@ -645,7 +651,7 @@ class Chain:
 
     def queues(self):
         names = []
-        for stage in STAGES:
+        for stage in self.stages():
             route = ".sms" if stage in ("rate-limit", "send-sms") else ""
             names += ["tuma.%s%s.%s" % (stage, route, lane) for lane in ("high", "normal")]
         return names
@@ -672,7 +678,7 @@ class Chain:
                                      mandatory=True)
 
     def count_parked(self):
-        return sum(self.queue("tuma.%s.parked" % stage)[0] for stage in STAGES)
+        return sum(self.queue("tuma.%s.parked" % stage)[0] for stage in self.stages())
 
     def take_parked(self, stage):
         """The stage's parked messages, taken away: (properties, body) each."""
@@ -720,8 +726,10 @@ class Chain:
         self.tumactl("verify")
         stats = self.simulator.stats()
         expect(stats["duplicates"], 0, "messages accepted twice")
+        if self.mpesa is not None:
+            self.mpesa.audit()
         if self.count_parked():
-            raise Failure("parked: %r" % ([(stage, found[:5]) for stage in STAGES
+            raise Failure("parked: %r" % ([(stage, found[:5]) for stage in self.stages()
                                            for found in [self.take_parked(stage)] if found],))
 
     def explain(self):
@@ -743,6 +751,8 @@ class Chain:
             print("--- simulator: %s" % json.dumps(
                 {key: value for key, value in self.simulator.stats().items()
                  if key not in ("accepted_per_100ms", "faults")}))
+        if self.mpesa is not None:
+            self.mpesa.explain()
         for program in self.programs.values():
             lines = program.text().splitlines()
             odd = [line for line in lines if " level=info " not in line and
@@ -774,7 +784,7 @@ def tests_of(module, only):
 
 def run(chain, path, only):
     module = load(path)
-    chain.configure(getattr(module, "SETTINGS", {}))
+    chain.configure(getattr(module, "SETTINGS", {}), getattr(module, "PAYMENTS", False))
     for test in tests_of(module, only):
         began = time.monotonic()
         try:

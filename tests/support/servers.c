@@ -92,6 +92,17 @@ void servers_do(const char *command, const char *name)
     read_variables();
 }
 
+int servers_free_port(void)
+{
+    FILE *answer = popen(PORTS_COMMAND " 1", "re"); /* test code: the command is ours */
+    int port = 0;
+
+    if (answer == NULL || fscanf(answer, "%d", &port) != 1 || pclose(answer) != 0) {
+        give_up(PORTS_COMMAND);
+    }
+    return port;
+}
+
 void servers_ctl(const char *arguments)
 {
     char line[1000];

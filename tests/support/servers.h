@@ -23,6 +23,9 @@ const char *servers_get(const char *key);
 /* `servers COMMAND DIR NAME`: restart, kill, halt, start. */
 void servers_do(const char *command, const char *name);
 
+/* A free port for a program that must be told one; see the command tests/support/ports. */
+int servers_free_port(void);
+
 /* rabbitmqctl with arguments split by the shell. */
 void servers_ctl(const char *arguments);
 

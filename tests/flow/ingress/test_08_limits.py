@@ -22,8 +22,9 @@ def test_per_key(env):
 def test_per_address_and_not_for_callbacks(env):
     ingress = env.ingress("per-address", HTTP_RATE_PER_ADDRESS="5", HTTP_TRUSTED_PROXY="127.0.0.1")
     replies = statuses(env, 30, key="wrong", port=ingress.port)
-    check(replies[-1].status == 429, "%r" % [reply.status for reply in replies])
-    expect(replies[-1].body["code"], "rate_per_address", "code")
+    refused = [reply for reply in replies if reply.status == 429]
+    check(refused, "%r" % [reply.status for reply in replies])
+    expect(refused[0].body["code"], "rate_per_address", "code")
     for _ in range(30):
         expect(env.callback(CALLBACK, port=ingress.port).status, 200, "callback")
         expect(env.ask("GET", "/healthz", key=None, port=ingress.port).status, 200, "healthz")
@@ -36,5 +37,5 @@ def test_forwarded_for_is_believed_of_the_proxy_only(env):
     ingress = env.ingress("no-proxy", HTTP_RATE_PER_ADDRESS="5")
     replies = [env.ask("GET", "/api/tokens/balance/", port=ingress.port,
                        headers={"X-Forwarded-For": "192.0.2.%d" % i}) for i in range(30)]
-    expect(replies[-1].status, 429, "a made-up address")
+    check(any(reply.status == 429 for reply in replies), "made-up addresses are one")
     ingress.stop()

@@ -72,6 +72,30 @@ class Case(unittest.TestCase):
 
 
 class Tokens(Case):
+    def test_a_reference_has_a_receipt(self):
+        giver, taker = self.account(1000), self.account()
+        said = ctl("tokens", "transfer", "--account", giver, "--to", taker, "--tokens", 300,
+                   "--reason", "for the fair")
+        reference = re.match(r"TRF-\d{12}", said)[0]
+        for slug, words in ((giver, ["-300", taker]), (taker, ["+300", giver])):
+            receipt = ctl("tokens", "receipt", reference, "--account", slug)
+            for word in ["Acme", reference, "for the fair", "by", "clerk", *words]:
+                self.assertIn(word, receipt)
+        self.assertIn("no operation of %s is 'TRF-1'" % giver,
+                      ctl("tokens", "receipt", "TRF-1", "--account", giver, status=FAILED))
+
+    def test_usage_and_insights_of_an_account(self):
+        slug = self.account(1000)
+        said = ctl("tokens", "usage", "--account", slug, "--days", 3)
+        self.assertEqual(len(re.findall(r"^20\d\d-\d\d-\d\d +0 +0 +0$", said, re.MULTILINE)), 3)
+        self.assertIn("CAMPAIGN (0 of 0)", said)
+        for days in (0, 367):
+            ctl("tokens", "usage", "--account", slug, "--days", days, status=USAGE)
+        said = ctl("tokens", "insights", "--user", slug + "@test")
+        for words in ("available              1,000", "nothing was used", "by agreement",
+                      "0 recipients, 0 tokens"):
+            self.assertIn(words, said)
+
     def test_a_transfer_is_done_once_and_both_see_it(self):
         giver, taker = self.account(1000), self.account()
         words = ["tokens", "transfer", "--user", giver + "@test", "--to", taker + "@test",
@@ -473,6 +497,111 @@ class Statements(Case):
         path = self.write(ctl("tokens", "statement", "--account", self.busy()))
         subprocess.run([folder / "checker", folder / "key.pub", path], check=True,
                        capture_output=True)
+
+
+class Payments(Case):
+    """`tumactl verify` on rows that are broken by hand, one way after another."""
+
+    TABLES = ("purchases", "payments", "payment_receipts", "subscriptions")
+    number = 0
+
+    def purchase(self, slug, plan="starter", minor=100000, tokens=1000):
+        """An open purchase with two payments, of which one has failed. (reference, id)"""
+        Payments.number += 1
+        purchase, reference = Payments.number * 10, "TK%08d" % (55000000 + Payments.number)
+        sql("INSERT INTO purchases (id, account_id, reference, plan, tokens, valid_days, amount_minor,"
+            " currency, status) SELECT %d, id, '%s', '%s', %d, 30, %d, 'KES', 'open' FROM accounts"
+            " WHERE slug = '%s'" % (purchase, reference, plan, tokens, minor, slug))
+        for number, status in ((1, "failed"), (2, "prompted")):
+            sql("INSERT INTO payments (id, purchase_id, account_id, provider, msisdn, amount_minor,"
+                " currency, status) SELECT %d, %d, id, 'mpesa', 254712345678, 100000, 'KES', '%s'"
+                " FROM accounts WHERE slug = '%s'" % (purchase + number, purchase, status, slug))
+        return reference, purchase
+
+    def paid(self, slug, receipt):
+        """A purchase that its second payment has paid."""
+        reference, purchase = self.purchase(slug)
+        sql("INSERT INTO payment_receipts (receipt, provider, amount_minor, currency, source, status,"
+            " payment_id) VALUES ('%s', 'mpesa', 100000, 'KES', 'stk', 'differs', %d)"
+            % (receipt, purchase + 2))
+        ctl("payments", "match", receipt, reference, "--by", "me", "--why", "a test")
+        return reference, purchase
+
+    def test_what_is_not_true_of_payments_is_found(self):
+        slug, other = self.account(), self.account()
+        paid, one = self.paid(slug, "UPAID1")
+        self.paid(slug, "UPAID2")
+        still_open, two = self.purchase(slug)
+        sql("INSERT INTO payment_receipts (receipt, provider, amount_minor, currency, source, status)"
+            " VALUES ('ULOOSE', 'mpesa', 5, 'KES', 'confirmation', 'unmatched')")
+        ctl("verify")
+        sql("CREATE SCHEMA kept;" + "".join("CREATE TABLE kept.%s AS TABLE %s;" % (name, name)
+                                            for name in self.TABLES))
+        tokens = "what is paid has its tokens"
+        receipts = "has one credited receipt"
+        of_paid = "each that is paid has its receipt"
+        credited = "the payment of each that is credited"
+        for change, names, said in [
+                ("UPDATE purchases SET status = 'paid' WHERE id = %d" % two, [tokens, receipts],
+                 still_open),
+                ("UPDATE purchases SET status = 'open' WHERE id = %d" % one,
+                 [tokens, receipts, of_paid], paid),
+                ("UPDATE purchases SET tokens = 999 WHERE id = %d" % one, [tokens], paid),
+                ("UPDATE purchases SET plan = 'business' WHERE id = %d" % one, [tokens], paid),
+                ("DELETE FROM subscriptions WHERE reference = '%s'" % paid, [tokens], paid),
+                ("UPDATE purchases SET reference = 'TK99999999' WHERE id = %d" % one, [tokens],
+                 "TK99999999"),
+                ("UPDATE payment_receipts SET status = 'unmatched' WHERE receipt = 'UPAID1'",
+                 [receipts, of_paid], paid),
+                ("INSERT INTO payment_receipts (receipt, provider, amount_minor, currency, source,"
+                 " status, purchase_id) VALUES ('QUERY-1', 'mpesa', 1, 'KES', 'stk', 'credited', %d)"
+                 % one, [receipts], "2 receipts"),
+                ("UPDATE payment_receipts SET status = 'credited', purchase_id = %d"
+                 " WHERE receipt = 'ULOOSE'" % two, [receipts], still_open),
+                ("UPDATE payment_receipts SET status = 'credited' WHERE receipt = 'ULOOSE'",
+                 ["what is credited paid a purchase"], "ULOOSE"),
+                ("UPDATE payments SET status = 'failed' WHERE id = %d" % (one + 2),
+                 [of_paid, credited], "failed by UPAID1"),
+                ("UPDATE payments SET receipt = NULL WHERE id = %d" % (one + 2),
+                 [of_paid, credited], "paid by nothing"),
+                ("UPDATE payments SET status = 'paid' WHERE id = %d" % (two + 1), [of_paid],
+                 still_open),
+                ("UPDATE payments SET status = 'paid', receipt = 'ULOOSE' WHERE id = %d" % (one + 1),
+                 [of_paid], "ULOOSE is unmatched"),
+                ("UPDATE payment_receipts SET payment_id = %d WHERE receipt = 'UPAID1'" % (one + 1),
+                 [of_paid, credited], "UPAID1")]:
+            self.assertEqual(self.falses(change, said), names, change)
+        back = ["UPDATE %s SET status = 'reversed' WHERE %s" % words for words in (
+            ("payment_receipts", "receipt = 'UPAID1'"), ("payments", "id = %d" % (one + 2)),
+            ("purchases", "id = %d" % one))]
+        self.assertEqual(self.falses(";".join(back)), [])
+        for at, names in enumerate([[receipts, of_paid, credited], [of_paid], [receipts, of_paid]]):
+            self.assertEqual(self.falses(";".join(back[:at] + back[at + 1:])), names, back[at])
+        ctl("tokens", "add", "--account", other, "--tokens", 5, "--reference", paid)
+        self.assertEqual(self.falses("SELECT", paid), ["nobody else was granted tokens"])
+        ctl("tokens", "add", "--account", slug, "--tokens", 1000, "--reference", still_open)
+        self.assertEqual(self.falses("SELECT", still_open),
+                         [tokens, "nobody else was granted tokens"])
+        sql("DROP SCHEMA kept CASCADE; DELETE FROM payment_receipts; DELETE FROM payments;"
+            "DELETE FROM purchases")
+
+    def falses(self, change, said=""):
+        """What verify calls FALSE after a change, which is undone: the words of the checks."""
+        words = ("what is paid has its tokens", "nobody else was granted tokens",
+                 "has one credited receipt", "what is credited paid a purchase",
+                 "each that is paid has its receipt", "the payment of each that is credited")
+        sql(change)
+        done = subprocess.run([BUILD / "deploy/tumactl", "verify"], text=True, check=False,
+                              capture_output=True, stdin=subprocess.DEVNULL,
+                              env={"DATABASE_URL": url})
+        sql("SET session_replication_role = replica;" + "".join(
+            "DELETE FROM %s; INSERT INTO %s TABLE kept.%s;" % (name, name, name)
+            for name in self.TABLES))
+        lines = [line for line in done.stdout.splitlines() if line.startswith("FALSE")]
+        self.assertEqual(done.returncode, FAILED if lines else 0, done.stdout + done.stderr)
+        self.assertIn(said, done.stdout)
+        self.assertEqual(len(lines), sum(word in line for line in lines for word in words), lines)
+        return [word for word in words if any(word in line for line in lines)]
 
 
 def rewrite(slug, change):

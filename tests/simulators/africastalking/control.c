@@ -8,36 +8,13 @@
 #include "base/id.h"
 #include "engine/form.h"
 #include "engine/pages.h"
+#include "engine/panel.h"
 #include "engine/quote.h"
 #include "engine/usage.h"
 #include "reply.h"
 #include "sim.h"
 
 #define MESSAGES_MAX 1000
-
-/* Control requests are no traffic: their answers are not counted. */
-static void answer_json(struct sim *sim, struct conn *conn)
-{
-    server_answer(conn, &(struct answer){ .status = 200,
-                                          .type = "application/json",
-                                          .body = sim->reply.bytes,
-                                          .len = sim->reply.len });
-}
-
-static void answer_error(struct conn *conn, int status, const char *text)
-{
-    server_answer(conn, &(struct answer){ .status = status,
-                                          .type = "text/plain; charset=UTF-8",
-                                          .body = text,
-                                          .len = strlen(text) });
-}
-
-static void answer_ok(struct sim *sim, struct conn *conn)
-{
-    str_reset(&sim->reply);
-    str_puts(&sim->reply, "{}");
-    answer_json(sim, conn);
-}
 
 static uint64_t max_per_second(const struct stats *stats)
 {
@@ -143,7 +120,7 @@ static void get_stats(struct sim *sim, struct conn *conn, struct request *reques
     str_puts(out, ",\"faults\":");
     faults_put_applied(&sim->faults, out);
     str_putc(out, '}');
-    answer_json(sim, conn);
+    panel_show(conn, &sim->reply);
 }
 
 static void clear_queue(struct callback_queue *queue)
@@ -166,10 +143,9 @@ void control_reset(struct sim *sim)
     *stats = (struct stats){ .buckets = buckets, .cpu_at_reset_us = usage_cpu_us() };
     book_clear(&sim->book, sim->loop.now_ms);
     sim->balance_e4 = sim->settings.balance_e4;
-    faults_init(&sim->faults, &fault_kinds, (uint64_t)sim->settings.seed);
-    /* Both were accepted at the start. */
-    if (!faults_force(&sim->faults, sim->settings.force, &err) ||
-        !faults_load(&sim->faults, sim->settings.faults, strlen(sim->settings.faults), &err)) {
+    /* They were accepted at the start. */
+    if (!faults_start(&sim->faults, &fault_kinds, (uint64_t)sim->settings.seed, sim->settings.force,
+                      sim->settings.faults, &err)) {
         log_error(&sim->log, "faults_lost", KV_STR("detail", err.detail));
     }
 }
@@ -178,26 +154,18 @@ static void post_reset(struct sim *sim, struct conn *conn, struct request *reque
 {
     (void)request;
     control_reset(sim);
-    answer_ok(sim, conn);
+    panel_show_ok(conn);
 }
 
 static void get_faults(struct sim *sim, struct conn *conn, struct request *request)
 {
     (void)request;
-    str_reset(&sim->reply);
-    faults_put_settings(&sim->faults, &sim->reply);
-    answer_json(sim, conn);
+    panel_show_faults(conn, &sim->faults, &sim->reply);
 }
 
 static void post_faults(struct sim *sim, struct conn *conn, struct request *request)
 {
-    struct err err;
-
-    if (!faults_load(&sim->faults, request->body, request->body_len, &err)) {
-        answer_error(conn, 400, err.detail);
-        return;
-    }
-    get_faults(sim, conn, request);
+    panel_set_faults(conn, &sim->faults, request, &sim->reply);
 }
 
 /* GET /_sim/messages?number=%2B254...: the newest first. */
@@ -238,7 +206,7 @@ static void get_messages(struct sim *sim, struct conn *conn, struct request *req
         index = entry->previous;
     }
     str_putc(out, ']');
-    answer_json(sim, conn);
+    panel_show(conn, &sim->reply);
 }
 
 static bool next_callback(void *context, uint32_t slot, struct post *post)
@@ -350,11 +318,11 @@ static void post_incoming(struct sim *sim, struct conn *conn, struct request *re
         form_put(body, "text", text);
         form_put(body, "to", to);
         form_put(body, "networkCode", reports_network(phone));
-        answer_ok(sim, conn);
+        panel_show_ok(conn);
     } else {
-        answer_error(conn, complete ? 503 : 400,
-                     complete ? "No SIM_INCOMING_URL, or too many are waiting"
-                              : "Wanted: from, to, text");
+        panel_complain(conn, complete ? 503 : 400,
+                       complete ? "No SIM_INCOMING_URL, or too many are waiting"
+                                : "Wanted: from, to, text");
     }
     json_decref(root);
 }
@@ -376,9 +344,9 @@ static void post_opt_out(struct sim *sim, struct conn *conn, struct request *req
             form_put(body, "senderId", sender);
             form_put(body, "phoneNumber", number);
         }
-        answer_ok(sim, conn);
+        panel_show_ok(conn);
     } else {
-        answer_error(conn, 400, "Wanted: phoneNumber, senderId");
+        panel_complain(conn, 400, "Wanted: phoneNumber, senderId");
     }
     json_decref(root);
 }
@@ -387,21 +355,17 @@ static void post_stop_reports(struct sim *sim, struct conn *conn, struct request
 {
     (void)request;
     sim->reports.stopped = true;
-    answer_ok(sim, conn);
+    panel_show_ok(conn);
 }
 
 static void post_start_reports(struct sim *sim, struct conn *conn, struct request *request)
 {
     (void)request;
     sim->reports.stopped = false;
-    answer_ok(sim, conn);
+    panel_show_ok(conn);
 }
 
-static const struct {
-    const char *method;
-    const char *path;
-    void (*handle)(struct sim *sim, struct conn *conn, struct request *request);
-} routes[] = {
+static const struct control controls[] = {
     { "GET", "/_sim/stats", get_stats },
     { "GET", "/_sim/faults", get_faults },
     { "POST", "/_sim/faults", post_faults },
@@ -415,12 +379,7 @@ static const struct {
 
 void control_handle(struct sim *sim, struct conn *conn, struct request *request)
 {
-    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-        if (strcmp(request->path, routes[i].path) == 0 &&
-            strcmp(request->method, routes[i].method) == 0) {
-            routes[i].handle(sim, conn, request);
-            return;
-        }
+    if (!panel_handle(controls, sizeof(controls) / sizeof(controls[0]), sim, conn, request)) {
+        sim_answer_text(sim, conn, 404, "The requested resource could not be found.");
     }
-    sim_answer_text(sim, conn, 404, "The requested resource could not be found.");
 }

@@ -11,12 +11,11 @@
 #include <string.h>
 
 #include "engine/pages.h"
-#include "engine/stopper.h"
+#include "engine/turns.h"
 #include "sim.h"
 
 #define ARENA_BYTES ((size_t)256 << 20)
 #define WHEEL_TIMERS 48000000U
-#define TICK_MS 100
 #define STATUS_CONFIG 78
 
 static void handle(void *context, struct conn *conn, struct request *request)
@@ -58,7 +57,6 @@ static bool open_all(struct sim *sim, struct err *err)
     wheel_init(&sim->wheel, WHEEL_TIMERS, sim->loop.now_ms);
     book_init(&sim->book, (uint32_t)settings->capacity, (uint32_t)settings->texts,
               sim->loop.now_ms);
-    faults_init(&sim->faults, &fault_kinds, (uint64_t)settings->seed);
     sim->stats.buckets = pages_map((size_t)SIM_BUCKETS_MAX * sizeof(uint32_t));
     sim->balance_e4 = settings->balance_e4;
     sim->reports = (struct reports){
@@ -75,45 +73,22 @@ static bool open_all(struct sim *sim, struct err *err)
         .handle = handle,
         .context = sim,
     };
-    return faults_force(&sim->faults, settings->force, err) &&
-           faults_load(&sim->faults, settings->faults, strlen(settings->faults), err) &&
+    return faults_start(&sim->faults, &fault_kinds, (uint64_t)settings->seed, settings->force,
+                        settings->faults, err) &&
            reports_open(&sim->reports, sim->arena, err) && control_open(sim, err) &&
            server_open(&sim->server, settings->listen, err);
 }
 
-static int wait_ms(const struct sim *sim)
+static bool waits(const void *context)
 {
-    int until_timer = wheel_wait_ms(&sim->wheel, sim->loop.now_ms);
-    bool watched = poster_is_busy(&sim->reports.poster) || sim->reports.due_count > 0 ||
-                   poster_is_busy(&sim->incoming.poster) || sim->incoming.count > 0 ||
-                   poster_is_busy(&sim->opt_outs.poster) || sim->opt_outs.count > 0;
+    const struct sim *sim = context;
 
-    return watched && (until_timer < 0 || until_timer > TICK_MS) ? TICK_MS : until_timer;
-}
-
-static void run(struct sim *sim, const struct stopper *stopper)
-{
-    int64_t ticked_ms = 0;
-
-    while (!stopper->stopped) {
-        loop_wait(&sim->loop, wait_ms(sim));
-        wheel_run(&sim->wheel, sim->loop.now_ms, fire, sim);
-        poster_pump(&sim->reports.poster);
-        poster_pump(&sim->incoming.poster);
-        poster_pump(&sim->opt_outs.poster);
-        if (sim->loop.now_ms - ticked_ms >= TICK_MS) {
-            ticked_ms = sim->loop.now_ms;
-            poster_tick(&sim->reports.poster);
-            poster_tick(&sim->incoming.poster);
-            poster_tick(&sim->opt_outs.poster);
-        }
-    }
+    return sim->reports.due_count > 0 || sim->incoming.count > 0 || sim->opt_outs.count > 0;
 }
 
 int main(void)
 {
     static struct sim sim; /* the wheel and the counters are too large for the stack */
-    static struct stopper stopper;
     struct str text = { 0 };
     struct err err;
 
@@ -129,12 +104,15 @@ int main(void)
         log_error(&sim.log, err.what, KV_STR("detail", err.detail));
         return STATUS_CONFIG;
     }
-    stopper_open(&stopper, &sim.loop);
-    server_address(&sim.server, &text);
-    (void)printf("listening %s\n", text.bytes);
-    (void)fflush(stdout);
-    str_free(&text);
-    run(&sim, &stopper);
+    turns_run(&(struct turns){
+        .loop = &sim.loop,
+        .wheel = &sim.wheel,
+        .server = &sim.server,
+        .posters = { &sim.reports.poster, &sim.incoming.poster, &sim.opt_outs.poster },
+        .fire = fire,
+        .waits = waits,
+        .context = &sim,
+    });
     control_close(&sim);
     reports_clear(&sim.reports);
     server_close(&sim.server);

@@ -5,11 +5,10 @@
 
 #include <string.h>
 
-#include "base/conf.h"
+#include "engine/rows.h"
 
 static const struct conf_item items[] = {
-    CONF_STR(struct settings, listen, "SIM_LISTEN", "127.0.0.1:0",
-             "Address and port; port 0 takes a free one. The line 'listening <address>' tells."),
+    SIM_ROW_LISTEN(struct settings),
     CONF_STR(struct settings, username, "SIM_USERNAME", "sandbox", "The only user name."),
     CONF_STR(struct settings, api_key, "SIM_API_KEY", "simulator-key", "The only API key."),
     CONF_STR(struct settings, senders, "SIM_SENDERS", "",
@@ -40,9 +39,8 @@ static const struct conf_item items[] = {
             "Longest wait for the answer to a report."),
     CONF_STR(struct settings, force, "SIM_FORCE", "",
              "Forced outcomes: <last digits>:<outcome>, comma-separated."),
-    CONF_STR(struct settings, faults, "SIM_FAULTS", "{}",
-             "Faults in force from the start: the JSON of POST /_sim/faults."),
-    CONF_INT(struct settings, seed, "SIM_SEED", "1", 0, 1000000000, "Seed of every choice."),
+    SIM_ROW_FAULTS(struct settings),
+    SIM_ROW_SEED(struct settings),
     CONF_INT(struct settings, capacity, "SIM_CAPACITY", "16000000", 1000, 100000000,
              "Messages that can be accepted between resets; then 503."),
     CONF_INT(struct settings, texts, "SIM_TEXTS", "1000", 1, 1000000,

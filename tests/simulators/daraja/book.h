@@ -36,6 +36,7 @@ struct push {
     uint8_t refusal;          /* enum result that ends it whatever the payer does; 0: none */
     uint8_t result;           /* enum result, once ended */
     bool ended;
+    bool told; /* a callback of it was answered 2xx */
     char reference[BOOK_REFERENCE_BYTES];
 };
 

@@ -125,6 +125,9 @@ static void callback_done(void *context, uint32_t slot, int status)
 
     if (status >= 200 && status < 300) {
         callbacks->answered++;
+        if (timer.reason == CALLBACK_PUSH) {
+            sim->book.pushes[timer.subject].told = true;
+        }
         return;
     }
     if (status == 0) {

@@ -5,34 +5,11 @@
 
 #include "answers.h"
 #include "engine/form.h"
+#include "engine/panel.h"
 #include "engine/quote.h"
 #include "engine/usage.h"
 
 #define ROWS_MAX 1000000
-
-/* Control requests are no traffic: their answers are not counted. */
-static void show(struct sim *sim, struct conn *conn)
-{
-    server_answer(conn, &(struct answer){ .status = 200,
-                                          .type = "application/json",
-                                          .body = sim->reply.bytes,
-                                          .len = sim->reply.len });
-}
-
-static void complain(struct conn *conn, int status, const char *text)
-{
-    server_answer(conn, &(struct answer){ .status = status,
-                                          .type = "text/plain; charset=UTF-8",
-                                          .body = text,
-                                          .len = strlen(text) });
-}
-
-static void show_ok(struct sim *sim, struct conn *conn)
-{
-    str_reset(&sim->reply);
-    str_puts(&sim->reply, "{}");
-    show(sim, conn);
-}
 
 struct count {
     const char *name;
@@ -170,7 +147,7 @@ static void get_stats(struct sim *sim, struct conn *conn, struct request *reques
     str_puts(out, "},\"faults\":");
     faults_put_applied(&sim->faults, out);
     str_putc(out, '}');
-    show(sim, conn);
+    panel_show(conn, &sim->reply);
 }
 
 void control_reset(struct sim *sim)
@@ -183,10 +160,9 @@ void control_reset(struct sim *sim)
     sim->registration = (struct registration){ 0 };
     sim->query_limiter = sim->push_limiter = (struct limiter){ 0 };
     sim->stats = (struct stats){ .cpu_at_reset_us = usage_cpu_us() };
-    faults_init(&sim->faults, &fault_kinds, (uint64_t)sim->settings.seed);
-    /* Both were accepted at the start. */
-    if (!faults_force(&sim->faults, sim->settings.force, &err) ||
-        !faults_load(&sim->faults, sim->settings.faults, strlen(sim->settings.faults), &err)) {
+    /* They were accepted at the start. */
+    if (!faults_start(&sim->faults, &fault_kinds, (uint64_t)sim->settings.seed, sim->settings.force,
+                      sim->settings.faults, &err)) {
         log_error(&sim->log, "faults_lost", KV_STR("detail", err.detail));
     }
 }
@@ -195,26 +171,18 @@ static void post_reset(struct sim *sim, struct conn *conn, struct request *reque
 {
     (void)request;
     control_reset(sim);
-    show_ok(sim, conn);
+    panel_show_ok(conn);
 }
 
 static void get_faults(struct sim *sim, struct conn *conn, struct request *request)
 {
     (void)request;
-    str_reset(&sim->reply);
-    faults_put_settings(&sim->faults, &sim->reply);
-    show(sim, conn);
+    panel_show_faults(conn, &sim->faults, &sim->reply);
 }
 
 static void post_faults(struct sim *sim, struct conn *conn, struct request *request)
 {
-    struct err err;
-
-    if (!faults_load(&sim->faults, request->body, request->body_len, &err)) {
-        complain(conn, 400, err.detail);
-        return;
-    }
-    get_faults(sim, conn, request);
+    panel_set_faults(conn, &sim->faults, request, &sim->reply);
 }
 
 /* Which rows a list shows. */
@@ -268,7 +236,7 @@ static void put_push(const struct sim *sim, uint32_t index, struct str *out)
                (long long)push->ended_ms);
     put_text(out, "reference", push->reference);
     put_text(out, "callback_url", push->callback_url);
-    str_puts(out, ",\"result\":");
+    str_printf(out, ",\"told\":%s,\"result\":", push->told ? "true" : "false");
     if (push->ended) {
         result_put_code(out, (enum result)push->result, true);
     } else {
@@ -324,7 +292,7 @@ static void get_pushes(struct sim *sim, struct conn *conn, struct request *reque
     uint32_t index;
 
     if (!read_choice(request, &choice)) {
-        complain(conn, 400, "Wanted: phone, after, limit");
+        panel_complain(conn, 400, "Wanted: phone, after, limit");
         return;
     }
     str_reset(out);
@@ -341,7 +309,7 @@ static void get_pushes(struct sim *sim, struct conn *conn, struct request *reque
         index = sim->book.pushes[index].previous;
     }
     str_putc(out, ']');
-    show(sim, conn);
+    panel_show(conn, &sim->reply);
 }
 
 static void get_payments(struct sim *sim, struct conn *conn, struct request *request)
@@ -351,7 +319,7 @@ static void get_payments(struct sim *sim, struct conn *conn, struct request *req
     uint32_t index;
 
     if (!read_choice(request, &choice)) {
-        complain(conn, 400, "Wanted: phone, after, limit");
+        panel_complain(conn, 400, "Wanted: phone, after, limit");
         return;
     }
     str_reset(out);
@@ -368,7 +336,7 @@ static void get_payments(struct sim *sim, struct conn *conn, struct request *req
         index = sim->book.payments[index].previous;
     }
     str_putc(out, ']');
-    show(sim, conn);
+    panel_show(conn, &sim->reply);
 }
 
 /* {"phone":"2547...","amount":50,"reference":"what the payer typed"} */
@@ -381,23 +349,23 @@ static void post_pay(struct sim *sim, struct conn *conn, struct request *request
     uint32_t payment;
 
     if (!fields_open(&fields, request, sim->work)) {
-        complain(conn, 400, "Wanted: phone, amount, reference");
+        panel_complain(conn, 400, "Wanted: phone, amount, reference");
         return;
     }
     phone = field_phone(field_text(&fields, "phone"));
     amount = field_amount(field_text(&fields, "amount"));
     reference = field_text(&fields, "reference");
     if (phone == 0 || amount == 0 || strlen(reference) >= BOOK_REFERENCE_BYTES) {
-        complain(conn, 400, "Wanted: phone, amount, reference of at most 20 bytes");
+        panel_complain(conn, 400, "Wanted: phone, amount, reference of at most 20 bytes");
     } else if (!book_has_room(&sim->book)) {
-        complain(conn, 503, "The simulator is full: raise SIM_CAPACITY or reset it");
+        panel_complain(conn, 503, "The simulator is full: raise SIM_CAPACITY or reset it");
     } else {
         payment = c2b_pay(sim, phone, amount, reference);
         str_reset(&sim->reply);
         str_printf(&sim->reply, "{\"receipt\":\"%s\",\"confirmed\":%s}",
                    sim->book.payments[payment].receipt,
                    c2b_confirm(sim, payment) ? "true" : "false");
-        show(sim, conn);
+        panel_show(conn, &sim->reply);
     }
     fields_close(&fields);
 }
@@ -413,11 +381,11 @@ static void post_repeat(struct sim *sim, struct conn *conn, struct request *requ
         fields_close(&fields);
     }
     if (index == BOOK_NONE || !sim->book.pushes[index].ended) {
-        complain(conn, 400, "Wanted: checkout_request_id of a push that has ended");
+        panel_complain(conn, 400, "Wanted: checkout_request_id of a push that has ended");
         return;
     }
     callbacks_repeat(sim, index);
-    show_ok(sim, conn);
+    panel_show_ok(conn);
 }
 
 static void post_expire_tokens(struct sim *sim, struct conn *conn, struct request *request)
@@ -426,35 +394,31 @@ static void post_expire_tokens(struct sim *sim, struct conn *conn, struct reques
     for (uint32_t i = 0; i < SIM_TOKENS; i++) {
         sim->tokens[i].dead = true;
     }
-    show_ok(sim, conn);
+    panel_show_ok(conn);
 }
 
 static void post_stop_callbacks(struct sim *sim, struct conn *conn, struct request *request)
 {
     (void)request;
     sim->callbacks.stopped = true;
-    show_ok(sim, conn);
+    panel_show_ok(conn);
 }
 
 static void post_shuffle_callbacks(struct sim *sim, struct conn *conn, struct request *request)
 {
     (void)request;
     callbacks_shuffle(sim);
-    show_ok(sim, conn);
+    panel_show_ok(conn);
 }
 
 static void post_start_callbacks(struct sim *sim, struct conn *conn, struct request *request)
 {
     (void)request;
     sim->callbacks.stopped = false;
-    show_ok(sim, conn);
+    panel_show_ok(conn);
 }
 
-static const struct {
-    const char *method;
-    const char *path;
-    void (*handle)(struct sim *sim, struct conn *conn, struct request *request);
-} routes[] = {
+static const struct control controls[] = {
     { "GET", "/_sim/stats", get_stats },
     { "GET", "/_sim/faults", get_faults },
     { "POST", "/_sim/faults", post_faults },
@@ -471,12 +435,7 @@ static const struct {
 
 void control_handle(struct sim *sim, struct conn *conn, struct request *request)
 {
-    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-        if (strcmp(request->path, routes[i].path) == 0 &&
-            strcmp(request->method, routes[i].method) == 0) {
-            routes[i].handle(sim, conn, request);
-            return;
-        }
+    if (!panel_handle(controls, sizeof(controls) / sizeof(controls[0]), sim, conn, request)) {
+        panel_complain(conn, 404, "No such control; README.md lists them");
     }
-    complain(conn, 404, "No such control; README.md lists them");
 }

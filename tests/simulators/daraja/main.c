@@ -11,11 +11,10 @@
 #include <string.h>
 
 #include "answers.h"
-#include "engine/stopper.h"
+#include "engine/turns.h"
 
 #define ARENA_BYTES ((size_t)256 << 20)
 #define WHEEL_TIMERS 16000000U
-#define TICK_MS 100
 #define STATUS_CONFIG 78
 
 static const struct {
@@ -87,7 +86,6 @@ static bool open_all(struct sim *sim, struct err *err)
     loop_init(&sim->loop);
     wheel_init(&sim->wheel, WHEEL_TIMERS, sim->loop.now_ms);
     book_init(&sim->book, (uint32_t)settings->capacity);
-    faults_init(&sim->faults, &fault_kinds, (uint64_t)settings->seed);
     sim->server = (struct server){
         .loop = &sim->loop,
         .wheel = &sim->wheel,
@@ -95,39 +93,21 @@ static bool open_all(struct sim *sim, struct err *err)
         .handle = handle,
         .context = sim,
     };
-    return faults_force(&sim->faults, settings->force, err) &&
-           faults_load(&sim->faults, settings->faults, strlen(settings->faults), err) &&
+    return faults_start(&sim->faults, &fault_kinds, (uint64_t)settings->seed, settings->force,
+                        settings->faults, err) &&
            callbacks_open(sim, err) && server_open(&sim->server, settings->listen, err);
 }
 
-static int wait_ms(const struct sim *sim)
+static bool waits(const void *context)
 {
-    const struct callbacks *callbacks = &sim->callbacks;
-    int until_timer = wheel_wait_ms(&sim->wheel, sim->loop.now_ms);
-    bool watched = poster_is_busy(&callbacks->poster) || callbacks->due_count > 0;
+    const struct sim *sim = context;
 
-    return watched && (until_timer < 0 || until_timer > TICK_MS) ? TICK_MS : until_timer;
-}
-
-static void run(struct sim *sim, const struct stopper *stopper)
-{
-    int64_t ticked_ms = 0;
-
-    while (!stopper->stopped) {
-        loop_wait(&sim->loop, wait_ms(sim));
-        wheel_run(&sim->wheel, sim->loop.now_ms, fire, sim);
-        poster_pump(&sim->callbacks.poster);
-        if (sim->loop.now_ms - ticked_ms >= TICK_MS) {
-            ticked_ms = sim->loop.now_ms;
-            poster_tick(&sim->callbacks.poster);
-        }
-    }
+    return sim->callbacks.due_count > 0;
 }
 
 int main(void)
 {
     static struct sim sim; /* the wheel and the counters are too large for the stack */
-    struct stopper stopper;
     struct str text = { 0 };
     struct err err;
 
@@ -143,12 +123,15 @@ int main(void)
         log_error(&sim.log, err.what, KV_STR("detail", err.detail));
         return STATUS_CONFIG;
     }
-    stopper_open(&stopper, &sim.loop);
-    server_address(&sim.server, &text);
-    (void)printf("listening %s\n", text.bytes);
-    (void)fflush(stdout);
-    str_free(&text);
-    run(&sim, &stopper);
+    turns_run(&(struct turns){
+        .loop = &sim.loop,
+        .wheel = &sim.wheel,
+        .server = &sim.server,
+        .posters = { &sim.callbacks.poster },
+        .fire = fire,
+        .waits = waits,
+        .context = &sim,
+    });
     callbacks_close(&sim);
     server_close(&sim.server);
     log_info(&sim.log, "stopped", KV_INT("pushes", (int64_t)sim.stats.pushes),

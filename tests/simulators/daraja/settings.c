@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "base/conf.h"
+#include "engine/rows.h"
 
 /* The public test values of Safaricom's sandbox. */
 #define SANDBOX_SHORTCODE "174379"
@@ -15,8 +15,7 @@
 #define CALLBACK_TO_BYTES 100
 
 static const struct conf_item items[] = {
-    CONF_STR(struct settings, listen, "SIM_LISTEN", "127.0.0.1:0",
-             "Address and port; port 0 takes a free one. The line 'listening <address>' tells."),
+    SIM_ROW_LISTEN(struct settings),
     CONF_STR(struct settings, consumer_key, "SIM_CONSUMER_KEY", "simulator-key",
              "The only consumer key."),
     CONF_STR(struct settings, consumer_secret, "SIM_CONSUMER_SECRET", "simulator-secret",
@@ -36,9 +35,8 @@ static const struct conf_item items[] = {
             "Longest wait for the answer to a callback."),
     CONF_STR(struct settings, force, "SIM_FORCE", SANDBOX_NUMBER ":no_answer",
              "What payers do: <last digits>:<behaviour>, comma-separated."),
-    CONF_STR(struct settings, faults, "SIM_FAULTS", "{}",
-             "Faults in force from the start: the JSON of POST /_sim/faults."),
-    CONF_INT(struct settings, seed, "SIM_SEED", "1", 0, 1000000000, "Seed of every choice."),
+    SIM_ROW_FAULTS(struct settings),
+    SIM_ROW_SEED(struct settings),
     CONF_INT(struct settings, capacity, "SIM_CAPACITY", "1000000", 1000, 100000000,
              "Pushes, and payments, that can be taken between resets; then 503."),
     CONF_END,

@@ -57,6 +57,13 @@ static bool apply(struct faults *faults, int fault)
     return true;
 }
 
+bool faults_start(struct faults *faults, const struct fault_kinds *kinds, uint64_t seed,
+                  const char *force, const char *json, struct err *err)
+{
+    faults_init(faults, kinds, seed);
+    return faults_force(faults, force, err) && faults_load(faults, json, strlen(json), err);
+}
+
 bool fault_hits(struct faults *faults, int fault)
 {
     uint32_t ppm = faults->shares[fault].ppm;

@@ -68,6 +68,12 @@ struct faults {
 /* No faults, numbers at their defaults, counters at zero. */
 void faults_init(struct faults *faults, const struct fault_kinds *kinds, uint64_t seed);
 
+/* As the environment has them: forced outcomes as for faults_force(), faults as for faults_load().
+ */
+bool faults_start(struct faults *faults, const struct fault_kinds *kinds, uint64_t seed,
+                  const char *force, const char *json, struct err *err)
+    __attribute__((warn_unused_result));
+
 /* Changes what the JSON object names and keeps the rest; all or nothing. */
 bool faults_load(struct faults *faults, const char *json, size_t len, struct err *err)
     __attribute__((warn_unused_result));

@@ -1,17 +1,12 @@
 /*
  * amqps: only a broker with a certificate that the system trusts for its name is spoken to.
  */
-#include <arpa/inet.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "broker/wire.h"
 #include "fixture.h"
 
 static char folder[] = "/tmp/tuma-tls.XXXXXX";
 static char ca_file[64];
-static char url[64];
-static int port;
+static const char *url;
 
 /* A certificate authority and the broker's certificate, for localhost. */
 static const char make_certificates[] =
@@ -26,39 +21,18 @@ static const char make_certificates[] =
     "chmod 755 .\n"
     "chmod 644 server.key\n";
 
-static int free_port(void)
-{
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t len = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
 static int start_tls(void **state)
 {
     char command[1200];
-    char settings[600];
 
     (void)state;
     assert_non_null(mkdtemp(folder));
     snprintf(command, sizeof(command), "cd %s\n%s", folder, make_certificates);
     assert_int_equal(system(command), 0);
-    port = free_port();
-    snprintf(settings, sizeof(settings),
-             "listeners.ssl.1 = 127.0.0.1:%d\n"
-             "ssl_options.cacertfile = %s/ca.pem\n"
-             "ssl_options.certfile = %s/server.pem\n"
-             "ssl_options.keyfile = %s/server.key\n",
-             port, folder, folder, folder);
-    setenv("RABBITMQ_SETTINGS", settings, 1);
+    setenv("RABBITMQ_TLS", folder, 1);
     servers_start("rabbitmq");
     snprintf(ca_file, sizeof(ca_file), "%s/ca.pem", folder);
-    snprintf(url, sizeof(url), "amqps://guest:guest@localhost:%d/", port);
+    url = servers_get("AMQPS_URL");
     return 0;
 }
 
@@ -90,7 +64,7 @@ static void another_name_is_refused(void **state)
 
     (void)state;
     wire_ca_file = ca_file;
-    snprintf(other, sizeof(other), "amqps://guest:guest@127.0.0.1:%d/", port);
+    snprintf(other, sizeof(other), "amqps://guest:guest@127.0.0.1%s", strrchr(url, ':'));
     assert_fails(broker_check(&c, &err), ERR_PERMANENT, "amqp_tls_wrong_host");
 }
 

@@ -362,29 +362,30 @@ static void answers_of_every_kind_are_handed_on(void **state)
     }
 }
 
-/* A port that was free a moment ago. */
-static int closed_port(void)
+/* A port that refuses: *fd holds it, so that nobody else takes it, and does not listen. */
+static int closed_port(int *fd)
 {
     struct sockaddr_in address = { .sin_family = AF_INET,
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t len = sizeof(address);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-    close(fd);
+    *fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(*fd, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(getsockname(*fd, (struct sockaddr *)&address, &len), 0);
     return ntohs(address.sin_port);
 }
 
 static void what_never_connected_was_not_sent(void **state)
 {
     struct fixture fix;
+    int held;
     (void)state;
 
     begin(&fix, NULL, NULL, 0);
     run(&fix, (struct http_call){
                   .method = "POST",
-                  .url = arena_printf(fix.arena, "http://127.0.0.1:%d/", closed_port()) });
+                  .url = arena_printf(fix.arena, "http://127.0.0.1:%d/", closed_port(&held)) });
+    close(held);
     assert_not_sent(&fix, ERR_TEMPORARY, "http_connect_failed");
     run(&fix, (struct http_call){ .method = "POST", .url = "http://[" });
     assert_not_sent(&fix, ERR_PERMANENT, "http_bad_url");
@@ -543,10 +544,11 @@ static void good_and_bad_calls_do_not_disturb_each_other(void **state)
     struct http_call calls[40];
     struct http_reply replies[COUNT(calls)];
     struct fixture fix;
+    int held;
     (void)state;
 
     begin(&fix, &(struct http_conf){ .max_connections = 4 }, steps, COUNT(steps));
-    const char *closed = arena_printf(fix.arena, "http://127.0.0.1:%d/", closed_port());
+    const char *closed = arena_printf(fix.arena, "http://127.0.0.1:%d/", closed_port(&held));
     for (size_t i = 0; i < COUNT(calls); i++) {
         calls[i] = (struct http_call){ .method = "POST",
                                        .url = i % 3 == 0 ? closed : url_of(&fix, "http"),
@@ -558,6 +560,7 @@ static void good_and_bad_calls_do_not_disturb_each_other(void **state)
     for (size_t i = 0; i < COUNT(calls); i++) {
         assert_int_equal(replies[i].sent, i % 3 == 0 ? HTTP_NOT_SENT : HTTP_ANSWERED);
     }
+    close(held);
     end(&fix);
 }
 

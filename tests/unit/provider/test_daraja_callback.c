@@ -134,6 +134,9 @@ static void odd_metadata_of_a_payment_is_named(void **state)
         { PAID("[{\"Name\":\"Amount\",\"Value\":\"\"},{\"Name\":\"MpesaReceiptNumber\","
                "\"Value\":\"UAB1\"}]"),
           "amount_unreadable", -1, "UAB1" },
+        { PAID("[{\"Name\":\"Amount\",\"Value\":0.00},{\"Name\":\"MpesaReceiptNumber\","
+               "\"Value\":\"UAB1\"}]"),
+          "amount_zero", 0, "UAB1" },
         { PAID("[{\"Name\":\"Amount\",\"Value\":5},{\"Name\":\"Amount\",\"Value\":500},"
                "{\"Name\":\"MpesaReceiptNumber\",\"Value\":\"UAB1\"}]"),
           "amount_twice", -1, "UAB1" },
@@ -316,6 +319,7 @@ static void a_confirmation_that_cannot_be_read_is_named(void **state)
         { C2B("\"A1\"", "\"-5\""), "bad_field", "TransAmount" },
         { C2B("\"A1\"", "\"5,00\""), "bad_field", "TransAmount" },
         { C2B("\"A1\"", "5e2"), "bad_field", "TransAmount" },
+        { C2B("\"A1\"", "\"0.00\""), "bad_field", "above zero" },
         { C2B("\"A1\"", "[5]"), "bad_field", "TransAmount: is a list" },
     };
     struct daraja_c2b got;

@@ -1,12 +1,9 @@
 /* The program around the handler: options, signals, watchdog, metrics, and what it costs to idle.
  */
-#include <arpa/inet.h>
 #include <jansson.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "http/http.h"
@@ -207,18 +204,6 @@ static void an_undeclared_output_is_a_panic(void **state)
     await(world_depth(INPUTS) == 1); /* back from the dead */
 }
 
-static int free_port(void)
-{
-    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t len = sizeof at;
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
-    close(fd);
-    return ntohs(at.sin_port);
-}
-
 static const char *fetch(int port, const char *path, struct arena *arena)
 {
     struct http *http = NULL;
@@ -238,7 +223,7 @@ static const char *fetch(int port, const char *path, struct arena *arena)
 static void the_supervisor_serves_the_workers_counts(void **state)
 {
     struct arena *arena = arena_create(1 << 20);
-    const int port = free_port();
+    const int port = servers_free_port();
     char listen[64];
 
     (void)state;

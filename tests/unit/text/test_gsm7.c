@@ -110,6 +110,30 @@ static void counts_known_cases(void **state)
     }
 }
 
+static void tells_how_far_over_a_segment(void **state)
+{
+    static const struct {
+        enum text_encoding encoding;
+        uint32_t units, segments, over;
+    } table[] = {
+        { TEXT_GSM7, 0, 0, 0 },     { TEXT_GSM7, 160, 1, 0 }, { TEXT_GSM7, 161, 2, 1 },
+        { TEXT_GSM7, 306, 2, 146 }, { TEXT_GSM7, 307, 3, 1 }, { TEXT_GSM7, 460, 4, 1 },
+        { TEXT_GSM7, 306, 3, 1 }, /* an escape that could not be split */
+        { TEXT_UCS2, 70, 1, 0 },    { TEXT_UCS2, 71, 2, 1 },  { TEXT_UCS2, 135, 3, 1 },
+        { TEXT_UCS2, 144, 3, 10 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        const struct text_count count = {
+            .encoding = table[i].encoding,
+            .units = table[i].units,
+            .segments = table[i].segments,
+        };
+        assert_int_equal(text_over(&count), table[i].over);
+    }
+}
+
 static void refuses_what_is_not_utf8(void **state)
 {
     static const char *const bad[] = {
@@ -336,6 +360,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_known_cases),
+        cmocka_unit_test(tells_how_far_over_a_segment),
         cmocka_unit_test(refuses_what_is_not_utf8),
         cmocka_unit_test(takes_the_sizes_of_a_network),
         cmocka_unit_test(agrees_on_single_characters),

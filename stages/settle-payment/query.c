@@ -92,14 +92,21 @@ static bool end_overdue(struct stage *stage, bool *out_any, struct err *err)
     return true;
 }
 
-/* Money of another amount came for this purchase, or from somebody: that is likely to be it. */
+/*
+ * Money of another amount came for this purchase, or from somebody: that is likely to be it. One
+ * of an account, and accounts in order: to credit locks the purchase, then its account, and a
+ * second purchase after that might be held by who waits for the account.
+ */
 static const struct db_statement find_paid = {
     "query_find_paid",
     "SELECT id, checkout_request, amount_minor, currency::text,"
     "       EXISTS (SELECT FROM payment_receipts r"
     "                WHERE r.purchase_id = y.purchase_id AND r.status = 'differs')"
-    "  FROM payments y WHERE next_query_at <= $1 AND status = 'prompted'"
-    "   AND reason = '" AWAITING_RECEIPT "' ORDER BY next_query_at LIMIT $2",
+    "  FROM (SELECT DISTINCT ON (account_id) * FROM payments"
+    "         WHERE next_query_at <= $1 AND status = 'prompted'"
+    "           AND reason = '" AWAITING_RECEIPT "'"
+    "         ORDER BY account_id, next_query_at) y"
+    " ORDER BY account_id LIMIT $2",
     2,
 };
 static const struct db_statement strand_paid = {

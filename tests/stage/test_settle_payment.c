@@ -178,6 +178,23 @@ static void what_is_paid_without_a_receipt_waits_for_it(void **state)
     assert_int_equal(fake_stage_emitted(fake), 0);
 }
 
+/* Who credits two holds one purchase while it waits for the other: so others could wait for it. */
+static void a_tick_credits_one_purchase_of_an_account(void **state)
+{
+    struct fake_stage *fake = *state;
+
+    simulator_faults("{\"callback_lost\":1}");
+    (void)prompt(fake);
+    (void)prompt(fake);
+    fake_sql(fake, "UPDATE payments SET reason = 'paid_receipt_awaited',"
+                   "                    next_query_at = '2000-01-01Z'");
+    for (int paid = 1; paid <= 2; paid++) {
+        tick(fake);
+        assert_int_equal(fake_number(fake, "SELECT count(*) FROM payments WHERE status = 'paid'"),
+                         paid);
+    }
+}
+
 static void the_receipt_ends_the_wait_for_it(void **state)
 {
     struct fake_stage *fake = *state;
@@ -634,6 +651,7 @@ int main(void)
         PAYING(a_free_plan_is_had_at_once_and_once),
         PAYING(a_query_finds_out_what_no_callback_told),
         PAYING(what_is_paid_without_a_receipt_waits_for_it),
+        PAYING(a_tick_credits_one_purchase_of_an_account),
         PAYING(the_receipt_ends_the_wait_for_it),
         PAYING(repeated_callbacks_credit_once),
         PAYING(a_failure_told_twice_is_one_failure),

@@ -6,6 +6,8 @@ import subprocess
 
 from chain import ROOT, check, expect, wait_for
 
+PAYMENTS = True  # the tour buys a package
+
 
 def tour():
     text = (ROOT / "README.md").read_text()
@@ -28,7 +30,7 @@ def test_the_tour_of_the_readme(chain):
              "PATH": "%s:%s" % (chain.build / "deploy", os.environ["PATH"]),
              "PARTNER_URL": "amqp://%s:%s@%s" % (slug, duka.password, at)})
     expect(done.returncode, 0, "the tour: " + done.stdout)
-    for words in ("UCS-2", "delivered", "quoted", "completed 100% 2 delivered", "all true"):
+    for words in ("UCS-2", '"message":"paid"', "delivered", "quoted", "completed 100% 2 delivered", "all true"):
         check(words.lower() in done.stdout.lower(), "%r in %s" % (words, done.stdout))
     sent = chain.sql("SELECT c.title, c.status FROM campaigns c JOIN accounts a"
                      " ON a.id = c.account_id WHERE a.slug = '%s' ORDER BY c.id" % slug)

@@ -261,11 +261,11 @@ class Cleanup(Case):
         slug = self.account()
         sql("""INSERT INTO purchases (id, account_id, reference, plan, tokens, valid_days, amount_minor,
                     currency, status)
-            SELECT 1, id, 'TK00000001', 'starter', 1000, 30, 100000, 'KES', 'paid' FROM accounts WHERE slug = '{0}';
+            SELECT 1, id, 'TK00000001', 'starter', 1000, 30, 100000, 'KES', 'open' FROM accounts WHERE slug = '{0}';
             INSERT INTO payments (id, purchase_id, account_id, provider, msisdn, amount_minor, currency,
                     status, ended_at)
             SELECT x.id, 1, a.id, 'mpesa', 254700000001, 100000, 'KES', x.status, now() - interval '90 days'
-              FROM accounts a, (VALUES (1, 'paid'), (2, 'unresolved')) x(id, status) WHERE slug = '{0}';
+              FROM accounts a, (VALUES (1, 'failed'), (2, 'unresolved')) x(id, status) WHERE slug = '{0}';
             INSERT INTO payment_callbacks (origin, provider, kind, payment_id, body, peer, verdict, received_at)
             SELECT 'o' || i, 'mpesa', 'stk', p, 'body ' || i, '::1', 'settled', now() - interval '1 day' * days
               FROM (VALUES (1, 1, 90), (2, 1, 5), (3, 2, 90), (4, NULL, 90)) x(i, p, days)""".format(slug))
@@ -582,8 +582,7 @@ class Payments(Case):
         ctl("tokens", "add", "--account", slug, "--tokens", 1000, "--reference", still_open)
         self.assertEqual(self.falses("SELECT", still_open),
                          [tokens, "nobody else was granted tokens"])
-        sql("DROP SCHEMA kept CASCADE; DELETE FROM payment_receipts; DELETE FROM payments;"
-            "DELETE FROM purchases")
+        sql("DROP SCHEMA kept CASCADE; TRUNCATE purchases CASCADE")
 
     def falses(self, change, said=""):
         """What verify calls FALSE after a change, which is undone: the words of the checks."""

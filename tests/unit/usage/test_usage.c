@@ -191,6 +191,8 @@ static void use_is_summed_by_day_campaign_channel_and_network(void **state)
     campaign(db, "sending", 3, mixed, 1); /* before the three days */
     assert_ok(db_begin(db, &err));
     assert_ok(ledger_refund(db, 1, early, "late word", 3, clock_now_ms(), &err));
+    script(db, "UPDATE batches SET refunded = 3 FROM token_holds h"
+               " WHERE campaign_id = h.id AND h.refunded = 3");
     assert_ok(db_commit(db, &err));
 
     usage = use(db, 3, 20);
@@ -307,7 +309,7 @@ static void empty(struct db *db)
 {
     script(db, "ALTER TABLE ledger_entries DISABLE TRIGGER ledger_entries_frozen;"
                "TRUNCATE ledger_entries, token_balances, token_lots, token_holds, token_hold_lots,"
-               "         campaigns, recipients, batches, network_usage;"
+               "         token_hold_lots_archive, campaigns, recipients, batches, network_usage;"
                "ALTER TABLE ledger_entries ENABLE TRIGGER ledger_entries_frozen;");
 }
 

@@ -48,8 +48,8 @@ def test_what_was_paid_is_credited_once_whatever_dies(chain):
         chain.settle(PATIENCE_S)
         told = time.monotonic() - began
         wait_for("nothing is open", PATIENCE_S, lambda: purchases.rows(
-            "status, reason, count(*)", "status NOT IN ('paid', 'failed', 'unresolved')"
-            " GROUP BY 1, 2"), lambda rows: not rows, every_s=0.5)
+            "status, reason, count(*)", "(status NOT IN ('paid', 'failed', 'unresolved')"
+            " OR next_query_at IS NOT NULL) GROUP BY 1, 2"), lambda rows: not rows, every_s=0.5)
         print("   asked %.1f s, told %.1f s, ended %.1f s; %r" % (
             asked, told, time.monotonic() - began, chain.mpesa.stats()["callbacks"]), flush=True)
     everything_posted_is_kept(chain, purchases)
@@ -89,6 +89,5 @@ def what_nobody_could_say_is_on_the_statement(chain, purchases):
     missing = [row for row in chain.mpesa.payments() if row["reference"] in doubtful]
     unsaid = sum(doubtful[row["reference"]] == "unresolved" for row in missing)
     check(unsaid <= DEATHS * WORKERS, "%d pushes without a word" % unsaid)
-    if missing:
-        path = chain.mpesa.statement(missing)
-        chain.tumactl("payments", "statement", path, "--apply")
+    chain.tumactl("payments", "statement", chain.mpesa.statement(chain.mpesa.payments()),
+                  "--apply", status=1)  # what differs waits for a person

@@ -295,7 +295,7 @@ def calm(chain, book):
              lambda: chain.mpesa.stats()["callbacks"]["pending"], lambda left: left == 0)
     wait_for("payments have ended", PATIENCE_S, lambda: chain.sql(
         "SELECT id, status, reason, next_query_at::text FROM payments WHERE status IN ('requested',"
-        " 'pushing', 'push_unknown', 'prompted')"), lambda rows: not rows, every_s=0.5)
+        " 'pushing', 'push_unknown', 'prompted') OR next_query_at IS NOT NULL"), lambda rows: not rows, every_s=0.5)
     wait_for("money is back with who is to have it", PATIENCE_S, lambda: chain.sql(
         "SELECT receipt, status, reason FROM payment_reversals"
         " WHERE status IN ('requested', 'asking', 'asked')"), lambda rows: not rows, every_s=0.5)

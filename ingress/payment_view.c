@@ -27,6 +27,13 @@ static bool is_bought(const struct payment *payment)
     return strcmp(payment->purchase_status, "paid") == 0;
 }
 
+/* While nobody knows, the detail is what M-Pesa's firewall said to us. */
+static bool is_for_payers(const struct payment *payment)
+{
+    return strcmp(payment->status, "requested") != 0 &&
+           strcmp(payment->status, "push_unknown") != 0;
+}
+
 const char *payment_view_message(const struct payment *payment)
 {
     if (is_bought(payment) && strcmp(payment->status, "paid") != 0) {
@@ -98,7 +105,7 @@ void payment_view_put(struct str *out, const char *base, const struct payment *p
     put_text(out, "status", payment->status);
     put_text(out, "message", payment_view_message(payment));
     put_text(out, "reason", payment->reason);
-    put_text(out, "detail", payment->detail);
+    put_text(out, "detail", is_for_payers(payment) ? payment->detail : "");
     put_text(out, "receipt", payment_view_receipt(payment));
     put_flag(out, "final", final);
     put_flag(out, "may_retry", final && strcmp(payment->purchase_status, "open") == 0);

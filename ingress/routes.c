@@ -57,6 +57,8 @@ const struct route routes[] = {
       .summary = "How long tokens last, which plan fits, what is wasted" },
     { "GET", "/api/tokens/alerts", SCOPE_READ, .handle = get_alerts,
       .summary = "What the account should hear of before it hurts, page by page" },
+    { "POST", "/api/tokens/alerts/settings", SCOPE_ADMIN, BODY_JSON, .acts = true,
+      .handle = post_alert_settings, .summary = "Below how many tokens the account is alerted" },
     { "GET", "/api/plans", SCOPE_READ, .handle = get_plans,
       .summary = "The plans on sale, and the account's own" },
     { "POST", "/api/tokens/purchase", SCOPE_ADMIN, BODY_JSON, .acts = true, .handle = post_purchase,

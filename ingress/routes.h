@@ -54,8 +54,8 @@ void routes_describe(struct str *out);
 handle_fn get_alerts, get_balance, get_campaign, get_campaigns, get_events, get_healthz,
     get_history, get_insights, get_message_status, get_metrics, get_payment, get_payment_events,
     get_payments, get_performance, get_plans, get_provider_balance, get_readyz, get_receipt,
-    get_recipients, get_rejects, get_stats, get_token_receipt, get_usage, post_cancel, post_launch,
-    post_messages_send, post_pause, post_purchase, post_quote, post_resume, post_retry, post_sms,
-    post_transfer;
+    get_recipients, get_rejects, get_stats, get_token_receipt, get_usage, post_alert_settings,
+    post_cancel, post_launch, post_messages_send, post_pause, post_purchase, post_quote,
+    post_resume, post_retry, post_sms, post_transfer;
 
 #endif

@@ -139,3 +139,15 @@ bool alert_told(struct db *db, const struct alert *alerts, size_t count, struct 
     }
     return count == 0 || db_run(db, &mark_told, &told, NULL, err);
 }
+
+static const struct db_statement set_low_balance = {
+    "alert_set_low_balance",
+    "UPDATE accounts SET low_balance = $2 WHERE id = $1",
+    2,
+};
+
+bool alert_set_low_balance(struct db *db, int64_t account, int64_t tokens, struct err *err)
+{
+    return db_run(db, &set_low_balance, (struct db_value[]){ db_int8(account), db_int8(tokens) },
+                  NULL, err);
+}

@@ -3,7 +3,7 @@
  *
  *     struct alert_rules rules = { .low_balance = 50, … };
  *     alert_raise(db, &rules, after, 100, now_ms, &page, &err);     // a hundred accounts further
- * on alert_list(db, account, NULL, 0, 50, arena, &alerts, &count, &err);
+ *     alert_list(db, account, NULL, 0, 50, arena, &alerts, &count, &err);
  *
  * An alert is a row, raised at most once a day (UTC) for an account and kind by its unique key,
  * whoever looks and however often. Rows are told as events by reserve-tokens' tick.
@@ -52,6 +52,10 @@ bool alert_untold(struct db *db, size_t most, struct arena *arena, struct alert 
                   size_t *out_count, struct err *err) __attribute__((warn_unused_result));
 bool alert_told(struct db *db, const struct alert *alerts, size_t count, struct arena *arena,
                 struct err *err) __attribute__((warn_unused_result));
+
+/* With fewer tokens the account is alerted from now on; 0: never. */
+bool alert_set_low_balance(struct db *db, int64_t account, int64_t tokens, struct err *err)
+    __attribute__((warn_unused_result));
 
 struct alert_rules {
     int64_t low_balance;  /* tokens, of accounts that do not say; 0: never */

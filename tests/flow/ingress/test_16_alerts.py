@@ -54,3 +54,17 @@ def test_bad_questions_are_refused(env):
         reply = env.ask("GET", ALERTS, key="alerted", **words)
         expect((reply.status, reply.body["code"], reply.body.get("field")), (400, code, field),
                "refusal of %r" % words)
+
+
+def test_an_account_says_when_its_balance_is_low(env):
+    env.keys["alerted-admin"] = env.key("alerted", "admin")
+    path = ALERTS + "/settings"
+    reply = env.ask("POST", path + "/", {"low_balance": 700}, key="alerted-admin")
+    expect((reply.status, reply.body), (200, {"low_balance": 700}), "set")
+    expect(env.sql("SELECT low_balance FROM accounts WHERE slug = 'alerted'"), [["700"]], "kept")
+    for body, field in (({"low_balance": -1}, "low_balance"), ({"low_balance": 1.5}, "low_balance"),
+                        ({"low_balance": 10 ** 13}, "low_balance"), ({}, "low_balance"),
+                        ({"low_balance": 1, "low": 2}, "low")):
+        reply = env.ask("POST", path, body, key="alerted-admin")
+        expect((reply.status, field in reply.body["detail"]), (422, True), "%r: %r" % (body, reply.body))
+    expect(env.ask("POST", path, {"low_balance": 1}, key="alerted").status, 403, "may only read")

@@ -66,5 +66,5 @@ def test_an_account_says_when_its_balance_is_low(env):
                         ({"low_balance": 10 ** 13}, "low_balance"), ({}, "low_balance"),
                         ({"low_balance": 1, "low": 2}, "low")):
         reply = env.ask("POST", path, body, key="alerted-admin")
-        expect((reply.status, field in reply.body["detail"]), (422, True), "%r: %r" % (body, reply.body))
+        expect((reply.status, reply.body["field"]), (422, field), body)
     expect(env.ask("POST", path, {"low_balance": 1}, key="alerted").status, 403, "may only read")

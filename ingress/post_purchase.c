@@ -263,9 +263,9 @@ static enum reply buy(struct request *req, const struct wish *wish, struct purch
 
 enum reply post_purchase(struct request *req)
 {
-    struct purchase purchase;
-    struct payment payment;
-    struct wish wish;
+    struct purchase purchase = { 0 };
+    struct payment payment = { 0 };
+    struct wish wish = { 0 };
     const char *noted;
     enum reply reply;
     struct err err;
@@ -323,7 +323,7 @@ static enum reply try_again(struct request *req, const struct payment *before,
 
 enum reply post_retry(struct request *req)
 {
-    struct payment before, again;
+    struct payment before = { 0 }, again = { 0 };
     const char *noted;
     enum reply reply;
     struct err err;

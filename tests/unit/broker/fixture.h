@@ -22,7 +22,7 @@
 #include "broker/broker.h"
 #include "servers.h"
 
-#define WAIT_MS 20000 /* the longest any test waits for anything */
+#define WAIT_MS 60000 /* the longest any test waits for anything */
 
 #define assert_ok(call)                                                                            \
     do {                                                                                           \

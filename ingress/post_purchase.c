@@ -263,7 +263,7 @@ static enum reply buy(struct request *req, const struct wish *wish, struct purch
 
 enum reply post_purchase(struct request *req)
 {
-    struct purchase purchase = { 0 };
+    struct purchase purchase = { .status = "" };
     struct payment payment = { 0 };
     struct wish wish = { 0 };
     const char *noted;

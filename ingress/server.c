@@ -38,18 +38,24 @@ static const struct {
     const char *type;
     const char *body;
 } canned_answers[CANNED_COUNT] = {
-#define PROBLEM(code, title, status)                                                               \
+#define PROBLEM(type, code, title, detail, status)                                                 \
     status, "application/problem+json",                                                            \
-        "{\"type\":\"urn:tuma:problem:" code "\",\"title\":\"" title "\",\"status\":" #status      \
-        ",\"detail\":\"" title "\",\"code\":\"" code "\"}"
+        "{\"type\":\"urn:tuma:problem:" type "\",\"title\":\"" title "\",\"status\":" #status      \
+        ",\"detail\":\"" detail "\",\"code\":\"" code "\"}"
     [CANNED_OK] = { 200, "text/plain", "OK\n" },
     [CANNED_ACCEPTED] = { 200, "application/json",
                           "{\"ResultCode\":0,\"ResultDesc\":\"Accepted\"}" },
-    [CANNED_FORBIDDEN] = { PROBLEM("forbidden", "Not allowed", 403) },
-    [CANNED_BAD_METHOD] = { PROBLEM("method", "This method is not available here", 405) },
-    [CANNED_TOO_LARGE] = { PROBLEM("body_too_large", "Too large", 413) },
-    [CANNED_UNAVAILABLE] = { PROBLEM("broker_away", "Not available for the moment", 503) },
-    [CANNED_STOPPING] = { PROBLEM("stopping", "This server is about to stop", 503) },
+    [CANNED_FORBIDDEN] = { PROBLEM(
+        "forbidden", "forbidden", "Not allowed",
+        "the address needs the webhook token, in the path or as ?token=", 403) },
+    [CANNED_BAD_METHOD] = { PROBLEM("method", "method", "Method not available",
+                                    "callbacks are posted: use POST", 405) },
+    [CANNED_TOO_LARGE] = { PROBLEM("body-too-large", "body_too_large", "Too large",
+                                   "the body is larger than a callback may be", 413) },
+    [CANNED_UNAVAILABLE] = { PROBLEM("broker-away", "broker_away", "Not available for the moment",
+                                     "it could not be kept; post it again", 503) },
+    [CANNED_STOPPING] = { PROBLEM("stopping", "stopping", "This server is about to stop",
+                                  "post it again, to another one", 503) },
 };
 
 /* --- what the step functions use

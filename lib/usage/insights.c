@@ -220,13 +220,34 @@ static bool is_customer_by_agreement(struct db *db, int64_t account, bool *out_i
     return true;
 }
 
+/* Of those that run the one that can be bought again and ends last; a trial only when it is alone.
+ */
+static bool find_current(struct db *db, const struct subscription *running, size_t count,
+                         int64_t need, struct arena *arena, struct plan *mine,
+                         struct insights *insights, struct err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!plan_find(db, running[i].plan, arena, mine, err)) {
+            return false;
+        }
+        insights->has_current = true;
+        insights->current = price(mine, mine->once ? 0 : need);
+        if (!mine->once) {
+            return true;
+        }
+        insights->current.purchases = 1;
+        insights->current.cost_minor = mine->price_minor;
+    }
+    return true;
+}
+
 static bool read_plans(struct db *db, int64_t account, struct arena *arena,
                        struct insights *insights, struct err *err)
 {
     /* As of 30 days, also of an account that is younger. */
     const int64_t need = divide_up(insights->month.tokens * INSIGHTS_DAYS, insights->month.days);
     struct subscription *running;
-    struct plan *plans, mine;
+    struct plan *plans, mine = { 0 };
     size_t plan_count, running_count;
     unsigned features;
     bool by_agreement;
@@ -238,12 +259,8 @@ static bool read_plans(struct db *db, int64_t account, struct arena *arena,
         !is_customer_by_agreement(db, account, &by_agreement, err)) {
         return false;
     }
-    if (running_count > 0) {
-        if (!plan_find(db, running[0].plan, arena, &mine, err)) {
-            return false;
-        }
-        insights->has_current = true;
-        insights->current = price(&mine, need);
+    if (!find_current(db, running, running_count, need, arena, &mine, insights, err)) {
+        return false;
     }
     if (by_agreement) {
         insights->plan_why = "tokens come by agreement, without a plan to compare with";

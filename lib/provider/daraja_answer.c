@@ -14,7 +14,7 @@
 #include "provider/detail.h"
 
 #define RETRY_SOON_S 5 /* no connection: the queue's own delays grow from there */
-#define BUSY_S 60      /* M-Pesa's word for a payer who has another dialogue open: a minute */
+#define BUSY_S 30      /* a payer has another dialogue open, which ends within a minute */
 
 #define LOCKED "500.001.1001"
 

@@ -44,8 +44,8 @@ struct daraja_rule {
         0, 0, NULL, NULL, 0, NULL, 0                                                               \
     }
 
-/* Seconds we wait by our own choice where M-Pesa names none. */
-#define DARAJA_WAIT_S 60
+/* Seconds we wait by our own choice where M-Pesa names none: a payer waits, too. */
+#define DARAJA_WAIT_S 30
 
 /* NULL when no row of the table matches. */
 const struct daraja_rule *daraja_match(const struct daraja_rule *rules,

@@ -236,6 +236,11 @@ static bool take_confirmation(struct report *report, struct err *err)
                  KV_STR("peer", report->told->peer));
         return conclude(report, "unknown_secret", "");
     }
+    if (strcmp(c2b.shortcode, conf->mpesa.shortcode) != 0 &&
+        (*conf->mpesa.party_b == '\0' || strcmp(c2b.shortcode, conf->mpesa.party_b) != 0)) {
+        log_warn(stage_log(report->stage), "callback_mismatch", KV_STR("peer", report->told->peer));
+        return conclude(report, "mismatch", "it was paid to another shortcode");
+    }
     return settle(report,
                   &(struct payment_money){
                       .provider = PAYMENT_PROVIDER_MPESA,

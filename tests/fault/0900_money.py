@@ -305,13 +305,17 @@ def calm(chain, book):
 
 
 def on_the_statement(chain):
-    """Nobody told of it, neither callback nor answer: that is found on the statement."""
+    """
+    Nobody told of it, neither callback nor answer, or it was paid after M-Pesa had called it failed and
+    that callback is lost: that is found on the statement.
+    """
     known = {row["receipt"] for row in chain.sql("SELECT receipt FROM payment_receipts")}
-    unresolved = {row["reference"] for row in chain.sql(
+    doubtful = {row["reference"] for row in chain.sql(
         "SELECT p.reference FROM purchases p WHERE EXISTS (SELECT FROM payments y"
-        " WHERE y.purchase_id = p.id AND y.status = 'unresolved')")}
+        " WHERE y.purchase_id = p.id AND (y.status = 'unresolved'"
+        "    OR (y.status = 'failed' AND y.reason = 'no_answer')))")}
     untold = [row for row in chain.mpesa.payments()
-              if row["receipt"] not in known and row["reference"] in unresolved]
+              if row["receipt"] not in known and row["reference"] in doubtful]
     if untold:
         print("   %d payments on the statement only" % len(untold))
         subprocess.run([chain.build / "deploy/tumactl", "payments", "statement",

@@ -150,6 +150,7 @@ static void forged_callbacks_credit_nothing(void **state)
     struct fake_stage *fake = *state;
     int64_t payment;
     const char *body;
+    char *elsewhere;
 
     simulator_faults("{\"cancels\":1,\"callback_lost\":1}");
     payment = prompt(fake);
@@ -168,6 +169,10 @@ static void forged_callbacks_credit_nothing(void **state)
     assert_done(fake, report(fake, "confirmation", "",
                              c2b("UAB1CD2EF3", "4500.00", reference_of(fake, payment))));
     assert_int_equal(verdicts(fake, "unknown_secret"), 4);
+    elsewhere = arena_strdup(arena, c2b("UAB1CD2EF3", "4500.00", reference_of(fake, payment)));
+    memcpy(strstr(elsewhere, "174379"), "174378", 6); /* another's paybill */
+    assert_done(fake, report(fake, "confirmation", C2B_TOKEN, elsewhere));
+    assert_int_equal(verdicts(fake, "mismatch"), 1);
     assert_done(fake, report(fake, "stk", "00112233445566778899aabbccddeeff", "{\"Body\":"));
     assert_done(fake, report(fake, "stk", "", "<html>"));
     assert_done(fake, report(fake, "confirmation", C2B_TOKEN, ""));

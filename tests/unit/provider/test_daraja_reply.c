@@ -118,24 +118,24 @@ static void each_reply_to_a_push_is_one_of_six(void **state)
                 "Invalid API call as no apiproduct match found"),
           DARAJA_MISCONFIGURED, "product_not_enabled", 0 },
         /* later */
-        { 500, ERROR("500.001.1001", BUSY_TEXT), DARAJA_RETRY, "payer_busy", 60 },
-        { 400, ERROR("500.001.1001", BUSY_TEXT), DARAJA_RETRY, "payer_busy", 60 },
+        { 500, ERROR("500.001.1001", BUSY_TEXT), DARAJA_RETRY, "payer_busy", 30 },
+        { 400, ERROR("500.001.1001", BUSY_TEXT), DARAJA_RETRY, "payer_busy", 30 },
         { 500, ERROR("500.003.02", "System is busy. Please try again in few minutes."),
-          DARAJA_RETRY, "system_busy", 60 },
+          DARAJA_RETRY, "system_busy", 30 },
         { 503, ERROR("500.003.02", "Error Occurred: Spike Arrest Violation"), DARAJA_RETRY,
-          "throttled", 60 },
+          "throttled", 30 },
         { 500, ERROR("500.003.02", "Error Occurred: Spike Arrest Violation"), DARAJA_RETRY,
-          "throttled", 60 },
+          "throttled", 30 },
         { 500, ERROR("500.003.03", "Error Occurred: Quota Violation"), DARAJA_RETRY,
-          "quota_exceeded", 60 },
-        { 429, SPIKE, DARAJA_RETRY, "throttled", 60 },
-        { 500, SPIKE, DARAJA_RETRY, "throttled", 60 },
+          "quota_exceeded", 30 },
+        { 429, SPIKE, DARAJA_RETRY, "throttled", 30 },
+        { 500, SPIKE, DARAJA_RETRY, "throttled", 30 },
         { 429, FAULT("policies.ratelimit.QuotaViolation", "Rate limit quota violation"),
-          DARAJA_RETRY, "throttled", 60 },
+          DARAJA_RETRY, "throttled", 30 },
         { 500, FAULT("policies.ratelimit.QuotaViolation", "Rate limit quota violation"),
-          DARAJA_RETRY, "quota_exceeded", 60 },
-        { 429, "", DARAJA_RETRY, "throttled", 60 },
-        { 429, INCAPSULA, DARAJA_RETRY, "throttled", 60 },
+          DARAJA_RETRY, "quota_exceeded", 30 },
+        { 429, "", DARAJA_RETRY, "throttled", 30 },
+        { 429, INCAPSULA, DARAJA_RETRY, "throttled", 30 },
         /* the token */
         { 404, ERROR("404.001.03", "Invalid Access Token"), DARAJA_TOKEN, "token_invalid", 0 },
         { 404, ERROR("404.001.04", "Invalid Authentication Header"), DARAJA_TOKEN, "token_invalid",
@@ -210,7 +210,7 @@ static void retry_after_is_honoured_within_reason(void **state)
 {
     static const struct {
         int64_t said, waited;
-    } cases[] = { { -1, 60 }, { 0, 1 }, { 7, 7 }, { 3600, 3600 }, { 86400, 3600 } };
+    } cases[] = { { -1, 30 }, { 0, 1 }, { 7, 7 }, { 3600, 3600 }, { 86400, 3600 } };
 
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct http_reply reply = answer(429, SPIKE);
@@ -251,7 +251,7 @@ static void registrations_and_reversals_are_read_alike(void **state)
         { 500, ERROR("500.001.1001", BUSY_TEXT), DARAJA_UNKNOWN, "provider_error", 0 },
         { 500, ERROR("500.003.1001", "Urls are already registered"), DARAJA_UNKNOWN,
           "provider_error", 0 },
-        { 429, SPIKE, DARAJA_RETRY, "throttled", 60 },
+        { 429, SPIKE, DARAJA_RETRY, "throttled", 30 },
         { 503, INCAPSULA, DARAJA_UNKNOWN, "provider_error", 0 },
     };
     struct http_reply reply;
@@ -360,7 +360,7 @@ static void only_certainty_concludes_a_query(void **state)
             fail_msg("case %zu, %d %s: %d %s", i, cases[i].status, cases[i].body, (int)got.class,
                      got.why);
         }
-        assert_int_equal(got.retry_after_s, got.class == DARAJA_QUERY_THROTTLED ? 60 : 0);
+        assert_int_equal(got.retry_after_s, got.class == DARAJA_QUERY_THROTTLED ? 30 : 0);
         assert_int_equal(got.status, cases[i].status);
         assert_int_equal(got.ours, strcmp(got.why, "operator_unknown") == 0);
     }

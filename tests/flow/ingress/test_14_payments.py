@@ -227,9 +227,14 @@ def test_what_is_not_known_is_never_told_as_failed(env):
     for status, reason, says in [("pushing", "", "about to be asked"), ("push_unknown", "", "checking"),
                                  ("prompted", "", "PIN"), ("unresolved", "no_answer", "checking"),
                                  ("prompted", "paid_receipt_awaited", "paid, checking"),
-                                 ("failed", "cancelled", "not paid"), ("paid", "", "paid")]:
+                                 ("failed", "cancelled", "not paid: it was cancelled"),
+                                 ("failed", "wrong_pin", "not paid: the PIN was wrong"),
+                                 ("failed", "odd_word", "not paid"), ("paid", "", "paid")]:
         becomes(env, one, status, reason)
+        env.sql("UPDATE payments SET detail = '<html>busy' WHERE status = '%s'" % status)
         body = env.ask("GET", "/api/payments/" + one, key=key).body
+        # While nobody knows, it is what a firewall said to us.
+        expect(body["detail"], None if status == "push_unknown" else "<html>busy", "detail of " + status)
         check(says in body["message"], body)
         expect("fail" in body["message"] or "not paid" in body["message"], status == "failed", body)
         expect(body["may_retry"], status in ("failed", "unresolved"), "may_retry of " + status)

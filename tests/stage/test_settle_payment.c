@@ -121,98 +121,6 @@ static void a_free_plan_is_had_at_once_and_once(void **state)
     fake_sql(fake, "DELETE FROM purchases"); /* nobody paid for it */
 }
 
-static void a_query_finds_out_what_no_callback_told(void **state)
-{
-    struct fake_stage *fake = *state;
-    int64_t payment;
-
-    simulator_faults("{\"cancels\":1,\"callback_lost\":1}");
-    payment = prompt(fake);
-    tick(fake); /* too early to ask */
-    assert_int_equal(simulator_count("asked"), 0);
-    fake_stage_advance_ms(fake, 26 * SECOND_MS);
-    tick(fake);
-    assert_int_equal(simulator_count("asked"), 1);
-    assert_string_equal(status(fake, payment), "failed");
-    assert_string_equal(reason(fake, payment), "cancelled");
-    assert_told(fake, payment, "failed", "cancelled");
-}
-
-static void what_is_paid_without_a_receipt_waits_for_it(void **state)
-{
-    struct fake_stage *fake = *state;
-    int64_t payment;
-    char id[ID_MESSAGE_BYTES];
-
-    simulator_faults("{\"callback_lost\":1}");
-    payment = prompt(fake);
-    fake_stage_advance_ms(fake, 26 * SECOND_MS);
-    tick(fake);
-    assert_string_equal(status(fake, payment), "prompted");
-    assert_string_equal(reason(fake, payment), "paid_receipt_awaited");
-    assert_told(fake, payment, "prompted", "paid_receipt_awaited");
-    assert_int_equal(available(fake), SCENE_TOKENS);
-    fake_stage_advance_ms(fake, 119 * SECOND_MS);
-    tick(fake);
-    assert_int_equal(available(fake), SCENE_TOKENS);
-    fake_stage_advance_ms(fake, 2 * SECOND_MS);
-    assert_true(fake_stage_tick_lost(fake));
-    assert_int_equal(fake_stage_emitted(fake), 1);
-    snprintf(id, sizeof id, "%s", fake_stage_out(fake, 0)->id);
-    tick(fake);
-    assert_string_equal(fake_stage_out(fake, 0)->id, id);
-    assert_told(fake, payment, "paid", "");
-    assert_paid(fake, payment);
-    assert_memory_equal(fake_text(fake, "SELECT receipt FROM payments"), "QUERY-ws_CO_", 12);
-    /* The real receipt comes after all: it is the same money. */
-    simulator_faults("{\"callback_lost\":0}");
-    simulator_post("repeat-callback", arena_printf(arena, "{\"checkout_request_id\":\"%s\"}",
-                                                   checkout(fake, payment)));
-    assert_callback(fake);
-    assert_paid(fake, payment);
-    assert_int_equal(verdicts(fake, "known"), 1);
-    assert_int_equal(fake_number(fake, "SELECT count(*) FROM payment_receipts"), 1);
-    assert_int_equal(
-        fake_number(fake, "SELECT count(*) FROM payments WHERE receipt LIKE 'QUERY-%'"), 0);
-    tick(fake);
-    assert_int_equal(fake_stage_emitted(fake), 0);
-}
-
-/* Who credits two holds one purchase while it waits for the other: so others could wait for it. */
-static void a_tick_credits_one_purchase_of_an_account(void **state)
-{
-    struct fake_stage *fake = *state;
-
-    simulator_faults("{\"callback_lost\":1}");
-    (void)prompt(fake);
-    (void)prompt(fake);
-    fake_sql(fake, "UPDATE payments SET reason = 'paid_receipt_awaited',"
-                   "                    next_query_at = '2000-01-01Z'");
-    for (int paid = 1; paid <= 2; paid++) {
-        tick(fake);
-        assert_int_equal(fake_number(fake, "SELECT count(*) FROM payments WHERE status = 'paid'"),
-                         paid);
-    }
-}
-
-static void the_receipt_ends_the_wait_for_it(void **state)
-{
-    struct fake_stage *fake = *state;
-    int64_t payment;
-
-    simulator_post("stop-callbacks", "");
-    payment = prompt(fake);
-    fake_stage_advance_ms(fake, 26 * SECOND_MS);
-    tick(fake);
-    assert_string_equal(reason(fake, payment), "paid_receipt_awaited");
-    simulator_post("start-callbacks", "");
-    assert_callback(fake);
-    assert_paid(fake, payment);
-    fake_stage_advance_ms(fake, 10 * MINUTE_MS);
-    tick(fake);
-    assert_int_equal(fake_number(fake, "SELECT count(*) FROM payment_receipts"), 1);
-}
-
 static void repeated_callbacks_credit_once(void **state)
 {
     struct fake_stage *fake = *state;
@@ -296,40 +204,6 @@ static void a_late_success_after_giving_up_counts(void **state)
     simulator_post("start-callbacks", "");
     assert_callback(fake);
     assert_paid(fake, payment);
-}
-
-/* M-Pesa may be asked so seldom that others had all the turns, or it answered none. */
-static void what_was_never_asked_about_is_asked_once_after_giving_up(void **state)
-{
-    struct fake_stage *fake = *state;
-    int64_t payments[3];
-
-    simulator_faults(
-        "{\"callback_lost\":1,\"force\":\"679:no_answer,680:pays_late\","
-        "\"late_ms\":600000,\"query_spike_arrest\":{\"count\":1},\"retry_after_s\":5}");
-    for (int i = 0; i < 3; i++) {
-        payments[i] = buy_from(fake, PAYER + i);
-        assert_done(fake, ask(fake, payments[i]));
-    }
-    fake_stage_advance_ms(fake, 26 * SECOND_MS);
-    tick(fake); /* throttled */
-    assert_int_equal(fake_number(fake, "SELECT sum(queries) FROM payments"), 0);
-    fake_stage_advance_ms(fake, 10 * MINUTE_MS);
-    tick(fake);
-    for (int i = 0; i < 3; i++) {
-        assert_string_equal(status(fake, payments[i]), "unresolved");
-    }
-    for (int i = 0; i < 6; i++) {
-        tick(fake);
-        fake_stage_advance_ms(fake, 13 * SECOND_MS);
-    }
-    assert_string_equal(status(fake, payments[0]), "prompted");
-    assert_string_equal(status(fake, payments[1]), "failed");
-    assert_string_equal(status(fake, payments[2]), "unresolved");
-    assert_int_equal(fake_number(fake, "SELECT sum(queries) FROM payments"), 3);
-    fake_stage_advance_ms(fake, 2 * MINUTE_MS);
-    tick(fake);
-    assert_string_equal(status(fake, payments[0]), "paid");
 }
 
 static void another_amount_is_not_credited(void **state)
@@ -649,16 +523,11 @@ int main(void)
         PAYING(what_failed_may_be_paid_again),
         PAYING(an_unfinished_payment_keeps_its_purchase),
         PAYING(a_free_plan_is_had_at_once_and_once),
-        PAYING(a_query_finds_out_what_no_callback_told),
-        PAYING(what_is_paid_without_a_receipt_waits_for_it),
-        PAYING(a_tick_credits_one_purchase_of_an_account),
-        PAYING(the_receipt_ends_the_wait_for_it),
         PAYING(repeated_callbacks_credit_once),
         PAYING(a_failure_told_twice_is_one_failure),
         PAYING(a_callback_may_come_before_the_answer),
         PAYING(a_late_success_after_a_failure_counts),
         PAYING(a_late_success_after_giving_up_counts),
-        PAYING(what_was_never_asked_about_is_asked_once_after_giving_up),
         PAYING(another_amount_is_not_credited),
         PAYING(a_push_whose_answer_is_lost_is_never_repeated),
         PAYING(a_lost_push_without_a_callback_ends_unresolved),

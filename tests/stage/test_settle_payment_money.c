@@ -1,6 +1,6 @@
 /*
  * settle-payment: money that came by other ways, or that nobody can name; forgeries; who settles at
- * once; how often M-Pesa is asked
+ * once
  */
 #include <pthread.h>
 
@@ -229,54 +229,6 @@ static void bad_messages_are_refused(void **state)
     assert_string_equal(fake_stage_why(fake), "bad_provider");
 }
 
-static void queries_share_one_limit(void **state)
-{
-    struct fake_stage *fake = *state;
-
-    simulator_faults("{\"no_answer\":1,\"prompt_ms\":60000,\"callback_lost\":1}");
-    for (int i = 0; i < 4; i++) {
-        assert_done(fake, ask(fake, buy_from(fake, PAYER + i)));
-    }
-    fake_stage_advance_ms(fake, 26 * SECOND_MS);
-    for (int i = 0; i < 3; i++) {
-        tick(fake);
-    }
-    assert_int_equal(simulator_count("asked"), 1);
-    fake_stage_restart(fake); /* another worker has the same limit */
-    tick(fake);
-    assert_int_equal(simulator_count("asked"), 1);
-    fake_stage_advance_ms(fake, 11 * SECOND_MS);
-    tick(fake);
-    assert_int_equal(simulator_count("asked"), 1);
-    fake_stage_advance_ms(fake, SECOND_MS);
-    tick(fake);
-    assert_int_equal(simulator_count("asked"), 2);
-    fake_stage_advance_ms(fake, 12 * SECOND_MS);
-    tick(fake);
-    assert_int_equal(simulator_count("asked"), 3);
-    assert_int_equal(fake_number(fake, "SELECT count(*) FROM payments WHERE queries = 1"), 3);
-}
-
-static void a_throttled_query_holds_all(void **state)
-{
-    struct fake_stage *fake = *state;
-
-    simulator_faults("{\"no_answer\":1,\"prompt_ms\":60000,\"query_spike_arrest\":{\"count\":1},"
-                     "\"retry_after_s\":40}");
-    for (int i = 0; i < 2; i++) {
-        assert_done(fake, ask(fake, buy_from(fake, PAYER + i)));
-    }
-    fake_stage_advance_ms(fake, 26 * SECOND_MS);
-    tick(fake);
-    assert_int_equal(simulator_count("asked"), 1);
-    fake_stage_advance_ms(fake, 39 * SECOND_MS);
-    tick(fake);
-    assert_int_equal(simulator_count("asked"), 1);
-    fake_stage_advance_ms(fake, 2 * SECOND_MS);
-    tick(fake);
-    assert_int_equal(simulator_count("asked"), 2);
-}
-
 #define SETTLERS 8
 #define ROUNDS 5
 
@@ -369,8 +321,6 @@ int main(void)
         PAYING(forged_callbacks_credit_nothing),
         PAYING(a_secret_is_good_for_its_own_payment),
         PAYING(bad_messages_are_refused),
-        PAYING(queries_share_one_limit),
-        PAYING(a_throttled_query_holds_all),
         PAYING(who_settles_at_once_credits_once),
     };
 

@@ -511,6 +511,24 @@ static void finish_rows(struct upload *upload)
     }
 }
 
+/*
+ * The last rows, and finish_job once all is confirmed. Whoever calls it touches the upload no more:
+ * another worker may be finishing it, and a finished one is freed.
+ */
+static void flush_and_finish(struct upload *upload)
+{
+    bool none;
+
+    chunker_flush(&upload->chunker);
+    pthread_mutex_lock(&upload->lock);
+    none = upload->unconfirmed == 0;
+    upload->waiting = none ? WAITING_NOT : WAITING_CONFIRMS;
+    pthread_mutex_unlock(&upload->lock);
+    if (none) {
+        submit(upload, finish_job);
+    }
+}
+
 /* The only line of a file without a newline: the campaign is made before the rows are flushed. */
 static void create_and_finish_job(struct job *job, struct worker *worker)
 {
@@ -527,16 +545,12 @@ static void create_and_finish_job(struct job *job, struct worker *worker)
         server_resume(req->visit);
         return;
     }
-    pthread_mutex_lock(&upload->lock);
-    upload->waiting = WAITING_CONFIRMS;
-    pthread_mutex_unlock(&upload->lock);
-    chunker_flush(&upload->chunker);
+    flush_and_finish(upload);
 }
 
 bool upload_finish(struct request *req)
 {
     struct upload *upload = req->upload;
-    bool none;
 
     if (!upload->refused) {
         finish_rows(upload);
@@ -549,14 +563,7 @@ bool upload_finish(struct request *req)
         submit(upload, create_and_finish_job);
         return true;
     }
-    chunker_flush(&upload->chunker);
-    pthread_mutex_lock(&upload->lock);
-    none = upload->unconfirmed == 0;
-    upload->waiting = none ? WAITING_NOT : WAITING_CONFIRMS;
-    pthread_mutex_unlock(&upload->lock);
-    if (none) {
-        submit(upload, finish_job);
-    }
+    flush_and_finish(upload);
     return true;
 }
 

@@ -36,6 +36,13 @@ def test_ndjson(env):
     expect((one.status, len(env.published(one.body["id"]))), (202, 2), "one line without newline")
 
 
+def test_a_line_without_a_newline_is_finished_once(env):
+    """Its campaign is made at its end: the confirmation may overtake whoever sent the rows."""
+    for _ in range(60):
+        one = env.upload('{"phone":"0712345678"}', content_type="application/x-ndjson")
+        expect((one.status, len(env.published(one.body["id"]))), (202, 2), "one line")
+
+
 def test_bad_rows_are_counted_not_fatal(env):
     lines = ["phone,name"] + ["07%08d,n" % i for i in range(5)] + ['"x"y,z', "1,2,3", "0712345678,ok"]
     reply = env.upload("\n".join(lines))

@@ -230,12 +230,14 @@ void at_call_read(const struct http_reply *reply, const int64_t *msisdns, size_t
     struct err err;
 
     at_verdict_http(reply, out_whole);
-    if (out_whole->state == AT_REQUEST_OK && !read_root(reply, &root, arena, &err)) {
-        at_verdict_set(out_whole, AT_REQUEST_UNKNOWN, "unreadable_reply");
-        detail_set(out_whole->detail, sizeof(out_whole->detail), err.detail);
-    }
     if (out_whole->state != AT_REQUEST_OK) {
         fill_all(out_outcomes, n, at_verdict_class(out_whole), out_whole->why);
+        return;
+    }
+    if (!read_root(reply, &root, arena, &err)) {
+        at_verdict_set(out_whole, AT_REQUEST_UNKNOWN, "unreadable_reply");
+        detail_set(out_whole->detail, sizeof(out_whole->detail), err.detail);
+        fill_all(out_outcomes, n, AT_DOUBT, out_whole->why);
         return;
     }
     const struct loose *entries = loose_member(root, "entries");

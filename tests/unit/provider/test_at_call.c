@@ -10,6 +10,7 @@
 #include <cmocka.h>
 /* clang-format on */
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -143,9 +144,8 @@ static void a_request_needs_a_caller_and_a_tag(void **state)
     struct http_call call = { .method = "untouched" };
     static const char *const callers[] = { "254711082000", "+0711082000",       "+25471",
                                            "ACME",         "+2547110820001234", "+25471108200x" };
-    static const char *const tags[] = { "", "a b", "a&b", "\xC3\xA9",
-                                        "01234567890123456789012345678901234567890123456789"
-                                        "012345678901234" };
+    static const char *const tags[] = { "", "a b", "a&b", "\xC3\xA9" };
+    char tag[AT_CALL_REQUEST_ID_BYTES_MAX + 2];
     struct err err;
 
     for (size_t i = 0; i < COUNT(callers); i++) {
@@ -157,10 +157,16 @@ static void a_request_needs_a_caller_and_a_tag(void **state)
         assert_false(at_call_request(&conf, NULL, tags[i], asked, 1, &call, fix->arena, &err));
         assert_string_equal(err.what, "bad_request_id");
     }
+    memset(tag, 'f', sizeof(tag) - 1);
+    tag[sizeof(tag) - 1] = '\0';
+    assert_false(at_call_request(&conf, NULL, tag, asked, 1, &call, fix->arena, &err));
+    assert_string_equal(err.what, "bad_request_id");
     conf.caller_id = "";
     assert_false(at_call_request(&conf, NULL, "x", asked, 1, &call, fix->arena, &err));
     assert_string_equal(err.what, "no_caller_id");
     assert_string_equal(call.method, "untouched");
+    tag[AT_CALL_REQUEST_ID_BYTES_MAX] = '\0';
+    assert_true(at_call_request(&live, NULL, tag, asked, 1, &call, fix->arena, &err));
 }
 
 static void settings_are_checked(void **state)
@@ -189,6 +195,34 @@ static void settings_are_checked(void **state)
             assert_non_null(strstr(err.detail, cases[i].fault));
         }
     }
+}
+
+/* The account is the one of the SMS settings; only it must be set. */
+static void settings_come_from_the_environment(void **state)
+{
+    struct fixture *fix = *state;
+    struct at_call_conf conf;
+    struct str problems = { 0 };
+    struct err err;
+
+    unsetenv("AT_USERNAME");
+    setenv("AT_API_KEY", "atsk_0011", 1);
+    setenv("VOICE_TIMEOUT", "26s", 1);
+    assert_false(conf_load(at_call_conf_items, &conf, fix->arena, &problems));
+    assert_non_null(strstr(problems.bytes, "AT_USERNAME"));
+    assert_non_null(strstr(problems.bytes, "VOICE_TIMEOUT"));
+    assert_null(strstr(problems.bytes, "AT_VOICE"));
+    str_reset(&problems);
+    setenv("AT_USERNAME", "acme", 1);
+    unsetenv("VOICE_TIMEOUT");
+    assert_true(conf_load(at_call_conf_items, &conf, fix->arena, &problems));
+    assert_true(at_call_conf_check(&conf, &err));
+    assert_string_equal(conf.username, "acme");
+    assert_string_equal(conf.api_key, "atsk_0011");
+    assert_string_equal(conf.url, "https://voice.africastalking.com");
+    assert_string_equal(conf.caller_id, "");
+    assert_int_equal(conf.timeout_ms, 20000);
+    str_free(&problems);
 }
 
 static void each_number_has_its_own_outcome(void **state)
@@ -439,6 +473,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_full_request_fits, begin, end),
         cmocka_unit_test_setup_teardown(a_request_needs_a_caller_and_a_tag, begin, end),
         cmocka_unit_test_setup_teardown(settings_are_checked, begin, end),
+        cmocka_unit_test_setup_teardown(settings_come_from_the_environment, begin, end),
         cmocka_unit_test_setup_teardown(each_number_has_its_own_outcome, begin, end),
         cmocka_unit_test_setup_teardown(every_word_has_its_class, begin, end),
         cmocka_unit_test_setup_teardown(queued_without_a_session_is_doubt, begin, end),

@@ -38,14 +38,18 @@ struct at_conf {
     long timeout_ms;       /* of one request */
 };
 
+/* The account's rows, which SMS and voice (at_call.h) share. */
+#define AT_ACCOUNT_ITEMS(T, in)                                                                    \
+    CONF_STR(T, in username, "AT_USERNAME", NULL, "Africa's Talking application username."),       \
+        CONF_SECRET(T, in api_key, "AT_API_KEY", NULL, "Africa's Talking API key.")
+
 /*
  * The settings as rows of a program's own table, for a struct at_conf inside its settings struct:
  *     AT_CONF_ITEMS(struct send_conf, at.),       // note the dot
  * at_conf_items is the same for a plain struct at_conf, CONF_END included.
  */
 #define AT_CONF_ITEMS(T, in)                                                                       \
-    CONF_STR(T, in username, "AT_USERNAME", NULL, "Africa's Talking application username."),       \
-        CONF_SECRET(T, in api_key, "AT_API_KEY", NULL, "Africa's Talking API key."),               \
+    AT_ACCOUNT_ITEMS(T, in),                                                                       \
         CONF_STR(T, in url, "AT_SMS_URL", "https://api.africastalking.com/version1",               \
                  "Base URL of the SMS API: live, sandbox or simulator."),                          \
         CONF_STR(T, in sender_id, "AT_SMS_SENDER_ID", "",                                          \

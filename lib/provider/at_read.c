@@ -6,13 +6,12 @@
  */
 #include <string.h>
 
-#include "base/str.h"
 #include "json/shape.h"
 #include "provider/africastalking.h"
+#include "provider/at_parts.h"
 #include "provider/detail.h"
 
 #define REPLY_RECIPIENTS_MAX (2 * AT_RECIPIENTS_MAX)
-#define HASH_FACTOR 0x9E3779B97F4A7C15u /* 2^64 divided by the golden ratio */
 
 /* The provider's side of the conversation. */
 
@@ -95,68 +94,6 @@ static const struct shape reply_shape = { "africastalking reply", sizeof(struct 
 static const struct shape lean_reply_shape = { "africastalking reply", sizeof(struct reply),
                                                lean_reply_fields };
 
-/* Statuses that say something by themselves; the first row that matches counts. */
-static const struct status_row {
-    int from, to;
-    enum at_request_state state;
-    const char *why;
-} statuses[] = {
-    { 200, 299, AT_REQUEST_OK, "ok" },
-    { 301, 301, AT_REQUEST_MALFORMED, "moved" },
-    { 307, 308, AT_REQUEST_MALFORMED, "moved" },
-    { 401, 401, AT_REQUEST_UNAUTHORISED, "bad_credentials" },
-    { 403, 403, AT_REQUEST_UNAUTHORISED, "forbidden" },
-    /* A gateway may say it while the provider works on. */
-    { 408, 408, AT_REQUEST_UNKNOWN, "provider_timeout" },
-    { 409, 409, AT_REQUEST_REFUSED, "do_not_disturb" },
-    { 429, 429, AT_REQUEST_THROTTLED, "throttled" },
-    { 400, 499, AT_REQUEST_MALFORMED, "bad_request" },
-    { 500, 599, AT_REQUEST_UNKNOWN, "provider_error" },
-    { 0, INT32_MAX, AT_REQUEST_UNKNOWN, "unexpected_status" },
-};
-
-static void set_verdict(struct at_verdict *whole, enum at_request_state state, const char *why)
-{
-    whole->state = state;
-    whole->why = why;
-}
-
-/*
- * The server behind the API answers 503 by itself when a request takes too long, while the request
- * may go on; it says so, and gives no Retry-After. One with Retry-After is a refusal to start.
- */
-static bool is_refusal_503(const struct http_reply *reply)
-{
-    return reply->status == 503 && reply->retry_after_s >= 0 &&
-           strstr(reply->body, "timely response") == NULL;
-}
-
-/* The verdict as far as the HTTP answer alone gives it. */
-static void judge_http(const struct http_reply *reply, struct at_verdict *whole)
-{
-    *whole = (struct at_verdict){ .retry_after_s = -1 };
-    if (reply->sent == HTTP_NOT_SENT || reply->sent == HTTP_UNKNOWN) {
-        set_verdict(whole, reply->sent == HTTP_NOT_SENT ? AT_REQUEST_NOT_SENT : AT_REQUEST_UNKNOWN,
-                    reply->err.what);
-        detail_set(whole->detail, sizeof(whole->detail), reply->err.detail);
-        return;
-    }
-    whole->status = reply->status;
-    whole->retry_after_s = reply->retry_after_s;
-    if (is_refusal_503(reply)) {
-        set_verdict(whole, AT_REQUEST_THROTTLED, "throttled");
-    } else {
-        const struct status_row *row = statuses;
-        while (reply->status < row->from || reply->status > row->to) {
-            row++;
-        }
-        set_verdict(whole, row->state, row->why);
-    }
-    if (whole->state != AT_REQUEST_OK) {
-        detail_set(whole->detail, sizeof(whole->detail), reply->body);
-    }
-}
-
 static const struct at_code *find_code(int64_t code)
 {
     for (size_t i = 0; i < at_codes_count; i++) {
@@ -201,69 +138,16 @@ static void read_row(const struct row *row, struct at_outcome *out)
     }
 }
 
-/* Numbers asked for, to their places: open addressing, 0 is empty, else place + 1. */
-struct places {
-    const int64_t *msisdns;
-    size_t n;
-    uint32_t *table; /* NULL until a reply comes in another order than the request */
-    size_t mask;
-};
-
-static void fill_places(struct places *places, struct arena *arena)
-{
-    size_t size = 4;
-
-    while (size < 2 * places->n) {
-        size *= 2;
-    }
-    places->table = arena_array(arena, size, sizeof(*places->table));
-    places->mask = size - 1;
-    for (size_t i = 0; i < places->n; i++) {
-        size_t at = (size_t)(((uint64_t)places->msisdns[i] * HASH_FACTOR) >> 32) & places->mask;
-        while (places->table[at] != 0) {
-            at = (at + 1) & places->mask;
-        }
-        places->table[at] = (uint32_t)i + 1;
-    }
-}
-
-/* The place of "+254…" in the request, or n. Replies mostly keep the order, so guess is tried. */
-static size_t find_place(struct places *places, const char *number, size_t guess,
-                         struct arena *arena)
-{
-    int64_t msisdn;
-
-    number += *number == '+';
-    if (!str_parse_int(number, 1, INT64_MAX, &msisdn)) {
-        return places->n;
-    }
-    if (guess < places->n && places->msisdns[guess] == msisdn) {
-        return guess;
-    }
-    if (places->table == NULL) {
-        fill_places(places, arena);
-    }
-    size_t at = (size_t)(((uint64_t)msisdn * HASH_FACTOR) >> 32) & places->mask;
-    while (places->table[at] != 0) {
-        size_t place = places->table[at] - 1;
-        if (places->msisdns[place] == msisdn) {
-            return place;
-        }
-        at = (at + 1) & places->mask;
-    }
-    return places->n;
-}
-
 static void read_rows(const struct list *rows, const int64_t *msisdns, size_t n,
                       struct at_outcome *out_outcomes, struct at_verdict *whole,
                       struct arena *arena)
 {
-    struct places places = { .msisdns = msisdns, .n = n };
+    struct at_places places = { .msisdns = msisdns, .n = n };
     bool *seen = arena_array(arena, n, sizeof(*seen));
 
     for (size_t i = 0; i < rows->count; i++) {
         const struct row *row = &((const struct row *)rows->items)[i];
-        size_t place = find_place(&places, row->number, i, arena);
+        size_t place = at_place(&places, row->number, i, arena);
         if (place == n) {
             whole->unasked++;
             continue;
@@ -290,29 +174,11 @@ static enum at_class judge_empty(const struct data *data, struct at_verdict *who
     /* "Sent to 3/3 …" and silence contradict the empty list. */
     if (message[0] == '\0' ||
         (strncmp(message, "Sent to ", 8) == 0 && strncmp(message, "Sent to 0/", 10) != 0)) {
-        set_verdict(whole, AT_REQUEST_UNKNOWN, "recipients_missing");
+        at_verdict_set(whole, AT_REQUEST_UNKNOWN, "recipients_missing");
         return AT_DOUBT;
     }
-    set_verdict(whole, AT_REQUEST_REFUSED, known != NULL ? known->reason : "request_refused");
+    at_verdict_set(whole, AT_REQUEST_REFUSED, known != NULL ? known->reason : "request_refused");
     return known != NULL && known->class == AT_HOLD_WINDOW ? AT_HOLD_WINDOW : AT_HOLD_ACCOUNT;
-}
-
-static enum at_class class_of(const struct at_verdict *whole)
-{
-    switch (whole->state) {
-    case AT_REQUEST_NOT_SENT:
-    case AT_REQUEST_THROTTLED:
-        return AT_RETRY;
-    case AT_REQUEST_REFUSED:
-        return whole->status == 409 ? AT_HOLD_WINDOW : AT_HOLD_ACCOUNT;
-    case AT_REQUEST_UNAUTHORISED:
-    case AT_REQUEST_MALFORMED:
-        return AT_HOLD_ACCOUNT;
-    case AT_REQUEST_OK:
-    case AT_REQUEST_UNKNOWN:
-        break;
-    }
-    return AT_DOUBT;
 }
 
 static void fill_all(struct at_outcome *outcomes, size_t n, enum at_class class, const char *reason)
@@ -341,14 +207,14 @@ void at_read(const struct http_reply *reply, const int64_t *msisdns, size_t n,
     struct reply read;
     struct err err;
 
-    judge_http(reply, out_whole);
+    at_verdict_http(reply, out_whole);
     if (!has_recipients(reply)) {
-        fill_all(out_outcomes, n, class_of(out_whole), out_whole->why);
+        fill_all(out_outcomes, n, at_verdict_class(out_whole), out_whole->why);
         return;
     }
     if (!shape_read(&reply_shape, reply->body, reply->body_len, &read, arena, &err) &&
         !shape_read(&lean_reply_shape, reply->body, reply->body_len, &read, arena, &err)) {
-        set_verdict(out_whole, AT_REQUEST_UNKNOWN, "unreadable_reply");
+        at_verdict_set(out_whole, AT_REQUEST_UNKNOWN, "unreadable_reply");
         detail_set(out_whole->detail, sizeof(out_whole->detail), err.detail);
         fill_all(out_outcomes, n, AT_DOUBT, out_whole->why);
         return;
@@ -358,7 +224,7 @@ void at_read(const struct http_reply *reply, const int64_t *msisdns, size_t n,
         fill_all(out_outcomes, n, class, out_whole->why);
         return;
     }
-    set_verdict(out_whole, AT_REQUEST_OK, "ok");
+    at_verdict_set(out_whole, AT_REQUEST_OK, "ok");
     out_whole->detail[0] = '\0';
     fill_all(out_outcomes, n, AT_DOUBT, "missing_in_reply");
     read_rows(&read.data.recipients, msisdns, n, out_outcomes, out_whole, arena);

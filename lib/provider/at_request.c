@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "json/shape.h"
 #include "provider/africastalking.h"
+#include "provider/at_parts.h"
 
 #define FORM_NUMBER_BYTES 18 /* "%2B", 15 digits at most; the comma's "%2C" mostly fits in too */
 #define FORM_FIXED_BYTES 256
@@ -16,16 +17,6 @@ const struct conf_item at_conf_items[] = {
     CONF_END,
 };
 
-static bool has_control(const char *text)
-{
-    for (; *text != '\0'; text++) {
-        if ((unsigned char)*text < ' ') {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool wants_bulk(const struct at_conf *conf)
 {
     return strcmp(conf->endpoint, "bulk") == 0;
@@ -33,22 +24,11 @@ static bool wants_bulk(const struct at_conf *conf)
 
 bool at_conf_check(const struct at_conf *conf, struct err *err)
 {
-    size_t len = strlen(conf->url);
-
-    if (strncmp(conf->url, "https://", 8) != 0 && strncmp(conf->url, "http://", 7) != 0) {
-        return err_permanent(err, "bad_setting", "AT_SMS_URL must begin with http:// or https://");
-    }
-    if (conf->url[len - 1] == '/') {
-        return err_permanent(err, "bad_setting", "AT_SMS_URL must not end in a slash");
+    if (!at_account_check("AT_SMS_URL", conf->url, conf->username, conf->api_key, err)) {
+        return false;
     }
     if (!wants_bulk(conf) && strcmp(conf->endpoint, "form") != 0) {
         return err_permanent(err, "bad_setting", "AT_SMS_ENDPOINT must be form or bulk");
-    }
-    if (conf->username[0] == '\0' || conf->api_key[0] == '\0') {
-        return err_permanent(err, "bad_setting", "AT_USERNAME and AT_API_KEY must not be empty");
-    }
-    if (has_control(conf->api_key)) {
-        return err_permanent(err, "bad_setting", "AT_API_KEY contains a line break");
     }
     return true;
 }

@@ -1,0 +1,236 @@
+/*
+ * at_voice_xml - writing the actions of Africa's Talking Voice
+ */
+#include "provider/at_voice_xml.h"
+
+#include <string.h>
+
+#define GOODBYE "Thank you. Goodbye."
+
+void at_xml_begin(struct str *out)
+{
+    str_puts(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response>");
+}
+
+void at_xml_end(struct str *out)
+{
+    str_puts(out, "</Response>\n");
+}
+
+static void put_escaped(struct str *out, char c)
+{
+    switch (c) {
+    case '&':
+        str_puts(out, "&amp;");
+        break;
+    case '<':
+        str_puts(out, "&lt;");
+        break;
+    case '>':
+        str_puts(out, "&gt;");
+        break;
+    case '"':
+        str_puts(out, "&quot;");
+        break;
+    case '\'':
+        str_puts(out, "&apos;");
+        break;
+    default:
+        str_putc(out, c);
+        break;
+    }
+}
+
+static void put_attribute(struct str *out, const char *name, const char *value)
+{
+    str_printf(out, " %s=\"", name);
+    for (; *value != '\0'; value++) {
+        put_escaped(out, *value);
+    }
+    str_putc(out, '"');
+}
+
+/* DEL and C1 controls, U+FFFE and U+FFFF: XML forbids or discourages them, and none can be said. */
+static bool is_unspeakable(const char *at, size_t len)
+{
+    return (len == 1 && ((unsigned char)*at < ' ' || *at == 0x7F)) ||
+           (len == 2 && memcmp(at, "\xC2\x80", 2) >= 0 && memcmp(at, "\xC2\x9F", 2) <= 0) ||
+           (len == 3 && (memcmp(at, "\xEF\xBF\xBE", 3) == 0 || memcmp(at, "\xEF\xBF\xBF", 3) == 0));
+}
+
+/* Counts the characters written; blanks alone say nothing and count as none. */
+static size_t put_text(struct str *out, const char *text)
+{
+    size_t left = strlen(text);
+    size_t chars = 0;
+    bool heard = false;
+
+    while (left > 0 && chars <= AT_SAY_CHARS_MAX) {
+        size_t len = str_utf8_char(text, left);
+        if (*text == '\t' || *text == '\n' || *text == '\r' || *text == ' ') {
+            str_putc(out, ' ');
+            chars++;
+        } else if (len == 1 && !is_unspeakable(text, len)) {
+            put_escaped(out, *text);
+            chars++;
+            heard = true;
+        } else if (len > 1 && !is_unspeakable(text, len)) {
+            str_append(out, text, len);
+            chars++;
+            heard = true;
+        }
+        len += len == 0; /* no character begins here: left out byte by byte */
+        text += len;
+        left -= len;
+    }
+    return heard ? chars : 0;
+}
+
+/* Back to the length before a failed element. */
+static void cut(struct str *out, size_t len)
+{
+    if (out->bytes != NULL) {
+        out->len = len;
+        out->bytes[len] = '\0';
+    }
+}
+
+static bool is_voice(const char *voice)
+{
+    size_t len = strspn(voice, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-");
+
+    return len <= AT_SAY_VOICE_BYTES_MAX && voice[len] == '\0';
+}
+
+static bool is_url(const char *url)
+{
+    size_t len = strlen(url);
+    size_t scheme = strncmp(url, "https://", 8) == 0 ? 8 : 7;
+
+    if ((scheme == 7 && strncmp(url, "http://", 7) != 0) || len == scheme ||
+        len > AT_XML_URL_BYTES_MAX) {
+        return false;
+    }
+    for (; *url != '\0'; url++) {
+        if (*url <= ' ' || *url > '~') {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool bad_url(struct err *err, const char *where)
+{
+    return err_permanent(err, "bad_url",
+                         "%s must be an http or https URL of at most %d visible ASCII characters",
+                         where, AT_XML_URL_BYTES_MAX);
+}
+
+bool at_xml_say(struct str *out, const char *voice, const char *text, struct err *err)
+{
+    size_t before = out->len;
+
+    if (voice != NULL && !is_voice(voice)) {
+        return err_permanent(err, "bad_voice",
+                             "Say voice must be man, woman or a name of at most %d letters, digits "
+                             "and '-'",
+                             AT_SAY_VOICE_BYTES_MAX);
+    }
+    str_puts(out, "<Say");
+    if (voice != NULL && voice[0] != '\0') {
+        put_attribute(out, "voice", voice);
+    }
+    str_putc(out, '>');
+    size_t chars = put_text(out, text);
+    str_puts(out, "</Say>");
+    if (chars > AT_SAY_CHARS_MAX) {
+        cut(out, before);
+        return err_permanent(err, "say_too_long", "Say text has more than %d characters",
+                             AT_SAY_CHARS_MAX);
+    }
+    if (chars == 0) {
+        cut(out, before);
+        return err_permanent(err, "say_empty", "Say text has nothing to be said");
+    }
+    return true;
+}
+
+bool at_xml_play(struct str *out, const char *url, struct err *err)
+{
+    if (!is_url(url)) {
+        return bad_url(err, "Play url");
+    }
+    str_puts(out, "<Play");
+    put_attribute(out, "url", url);
+    str_puts(out, "/>");
+    return true;
+}
+
+static bool check_digits(const struct at_xml_digits *digits, struct err *err)
+{
+    if (digits->timeout_s < 1 || digits->timeout_s > AT_DIGITS_TIMEOUT_S_MAX) {
+        return err_permanent(err, "bad_digits", "GetDigits timeout is %d, must be 1 to %d",
+                             digits->timeout_s, AT_DIGITS_TIMEOUT_S_MAX);
+    }
+    if (digits->num_digits < 1 || digits->num_digits > AT_DIGITS_MAX) {
+        return err_permanent(err, "bad_digits", "GetDigits numDigits is %d, must be 1 to %d",
+                             digits->num_digits, AT_DIGITS_MAX);
+    }
+    if (digits->finish_on_key != '\0' && strchr("0123456789*#", digits->finish_on_key) == NULL) {
+        return err_permanent(err, "bad_digits", "GetDigits finishOnKey must be 0 to 9, * or #");
+    }
+    if ((digits->play_url == NULL) == (digits->say_text == NULL)) {
+        return err_permanent(err, "bad_digits", "GetDigits must have one child, Say or Play");
+    }
+    if (digits->callback_url != NULL && digits->callback_url[0] != '\0' &&
+        !is_url(digits->callback_url)) {
+        return bad_url(err, "GetDigits callbackUrl");
+    }
+    return true;
+}
+
+bool at_xml_digits(struct str *out, const struct at_xml_digits *digits, struct err *err)
+{
+    size_t before = out->len;
+
+    if (!check_digits(digits, err)) {
+        return false;
+    }
+    str_printf(out, "<GetDigits timeout=\"%d\" numDigits=\"%d\"", digits->timeout_s,
+               digits->num_digits);
+    if (digits->finish_on_key != '\0') {
+        str_printf(out, " finishOnKey=\"%c\"", digits->finish_on_key);
+    }
+    if (digits->callback_url != NULL && digits->callback_url[0] != '\0') {
+        put_attribute(out, "callbackUrl", digits->callback_url);
+    }
+    str_putc(out, '>');
+    bool made = digits->play_url != NULL
+                    ? at_xml_play(out, digits->play_url, err)
+                    : at_xml_say(out, digits->say_voice, digits->say_text, err);
+    if (!made) {
+        cut(out, before);
+        return false;
+    }
+    str_puts(out, "</GetDigits>");
+    return true;
+}
+
+void at_xml_reject(struct str *out)
+{
+    str_puts(out, "<Reject/>");
+}
+
+void at_xml_goodbye(struct str *out)
+{
+    at_xml_begin(out);
+    str_puts(out, "<Say>" GOODBYE "</Say>");
+    at_xml_end(out);
+}
+
+void at_xml_refusal(struct str *out)
+{
+    at_xml_begin(out);
+    at_xml_reject(out);
+    at_xml_end(out);
+}

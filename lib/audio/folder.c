@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/id.h"
-#include "base/panic.h"
 #include "crypto/crypto.h"
 
 #define UNFINISHED ".new-"
@@ -33,17 +32,13 @@ static bool fail_folder(const char *doing, struct err *err)
 /* --- a file comes
  * -------------------------------------------------------------------------------- */
 
-struct audio_upload *audio_upload_begin(const char *folder, struct err *err)
+struct audio_upload *audio_upload_begin(const char *folder, struct arena *arena, struct err *err)
 {
-    struct audio_upload *upload = calloc(1, sizeof(*upload));
+    struct audio_upload *upload = arena_alloc(arena, sizeof(*upload));
     int len;
 
-    if (upload == NULL) {
-        panic("out of memory for an upload");
-    }
     len = snprintf(upload->folder, sizeof(upload->folder), "%s", folder);
     if (len <= 0 || (size_t)len >= sizeof(upload->folder)) {
-        free(upload);
         err_fill(err, ERR_TEMPORARY, "audio_folder", "AUDIO_FOLDER is empty or too long");
         return NULL;
     }
@@ -51,7 +46,6 @@ struct audio_upload *audio_upload_begin(const char *folder, struct err *err)
     upload->fd = mkostemp(upload->path, O_CLOEXEC);
     if (upload->fd < 0) {
         (void)fail_folder("make a file", err);
-        free(upload);
         return NULL;
     }
     upload->hash = crypto_hash_begin();
@@ -149,7 +143,6 @@ void audio_upload_free(struct audio_upload *upload)
     end_hash(upload);
     (void)close_file(upload);   /* it is not wanted, or it is fsynced */
     (void)unlink(upload->path); /* what stays is swept */
-    free(upload);
 }
 
 /* --- files that are there

@@ -1,7 +1,7 @@
 /*
  * folder - files of sound, each kept once under the SHA-256 of its bytes
  *
- *     struct audio_upload *upload = audio_upload_begin(folder, &err);
+ *     struct audio_upload *upload = audio_upload_begin(folder, arena, &err);
  *     … audio_upload_add(upload, piece, len, &err), as pieces come …
  *     audio_upload_end(upload, &file, &err)     // hashed, on disk, and it is sound
  *     audio_upload_keep(upload, &err)           // now it has its name; see audio_asset_add()
@@ -33,8 +33,9 @@ struct audio_file {
     struct audio_facts facts;
 };
 
-/* NULL with a temporary audio_folder: it is not there, not writable, or full. */
-struct audio_upload *audio_upload_begin(const char *folder, struct err *err)
+/* NULL with a temporary audio_folder: it is not there, not writable, or full. It lives in the
+ * arena. */
+struct audio_upload *audio_upload_begin(const char *folder, struct arena *arena, struct err *err)
     __attribute__((warn_unused_result));
 
 /* Permanent: audio_too_large. Temporary: audio_folder. After either there is only the end. */

@@ -1,8 +1,8 @@
 /*
  * sounds - small files of sound in a folder of the test's own
  *
- * Include it behind cmocka.h. A sound is a saw-tooth tone; folder_start and folder_stop are a group's
- * set-up and tear-down.
+ * Include it behind cmocka.h. A sound is a saw-tooth tone; folder_start and folder_stop are a
+ * group's set-up and tear-down.
  */
 #ifndef UNIT_AUDIO_SOUNDS_H
 #define UNIT_AUDIO_SOUNDS_H
@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include "base/str.h"
+
+#define BLOCK_FRAMES 4096
 
 static char folder[64];
 
@@ -70,17 +72,19 @@ static const char *make_sound(const char *name, int format, int rate, int channe
     SF_INFO info = { .samplerate = rate, .channels = channels, .format = format };
     const int64_t frames = milliseconds * rate / 1000;
     const char *path = in_folder(name);
+    static float block[BLOCK_FRAMES * 2];
     SNDFILE *sound = sf_open(path, SFM_WRITE, &info);
 
+    assert_in_range(channels, 1, 2);
     if (sound == NULL) {
         fail_msg("%s: %s", name, sf_strerror(NULL));
     }
-    for (int64_t i = 0; i < frames; i++) {
-        float frame[8];
-        for (int c = 0; c < channels; c++) {
-            frame[c] = (float)(i % 20) / 40.0F;
-        }
-        assert_int_equal(sf_writef_float(sound, frame, 1), 1);
+    for (int64_t i = 0; i < (int64_t)(sizeof block / sizeof *block); i++) {
+        block[i] = (float)(i % 20) / 40.0F;
+    }
+    for (int64_t left = frames, piece; left > 0; left -= piece) {
+        piece = left < BLOCK_FRAMES ? left : BLOCK_FRAMES;
+        assert_int_equal(sf_writef_float(sound, block, piece), piece);
     }
     assert_int_equal(sf_close(sound), 0);
     return path;

@@ -16,6 +16,8 @@
 #define NOW INT64_C(1795000000000)
 #define SECRET "0123456789abcdef0123456789abcdef"
 
+#define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
+
 static struct arena *arena;
 
 static int start(void **state)
@@ -102,12 +104,11 @@ static void nonsense_is_wrong(void **state)
         "1795000060",
         "1795000060.",
         "-1795000060.a.wav",
-        "99999999999999999999999.0000000000000000000000000000000000000000000000000000000000000000."
-        "wav",
-        "1795000060.0000000000000000000000000000000000000000000000000000000000000000",
-        "1795000060.0000000000000000000000000000000000000000000000000000000000000000.",
-        "1795000060.0000000000000000000000000000000000000000000000000000000000000000.exe",
-        "1795000060.00000000000000000000000000000000000000000000000000000000000000000.wav",
+        "99999999999999999999999." ZEROS ".wav",
+        "1795000060." ZEROS,
+        "1795000060." ZEROS ".",
+        "1795000060." ZEROS ".exe",
+        "1795000060.0" ZEROS ".wav",
     };
     char text[ID_TEXT_BYTES];
     enum audio_kind kind;
@@ -120,8 +121,9 @@ static void nonsense_is_wrong(void **state)
         assert_false(audio_check(SECRET, text, tails[i], NOW, &id, &kind, &err));
         assert_string_equal(err.what, "address_wrong");
     }
-    assert_false(audio_check(SECRET, "", tails[8], NOW, &id, &kind, &err));
-    assert_false(audio_check(SECRET, "../../etc/passwd", tails[8], NOW, &id, &kind, &err));
+    assert_false(audio_check(SECRET, "", "1795000060." ZEROS ".wav", NOW, &id, &kind, &err));
+    assert_false(
+        audio_check(SECRET, "../../etc/passwd", "1795000060." ZEROS ".wav", NOW, &id, &kind, &err));
 }
 
 static void a_short_secret_is_refused(void **state)
@@ -130,7 +132,7 @@ static void a_short_secret_is_refused(void **state)
 
     (void)state;
     assert_true(audio_secret_check(SECRET, &err));
-    assert_false(audio_secret_check(SECRET + 1, &err));
+    assert_false(audio_secret_check(&SECRET[1], &err));
     assert_string_equal(err.what, "bad_secret");
 }
 

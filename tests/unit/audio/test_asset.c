@@ -31,7 +31,7 @@ static int stop(void **state)
 static bool try_add(struct db *db, int64_t account, const struct str *bytes, const char *name,
                     struct audio_asset *out, bool *out_is_new, struct err *err)
 {
-    struct audio_upload *upload = audio_upload_begin(folder, err);
+    struct audio_upload *upload = audio_upload_begin(folder, arena, err);
     const struct audio_file *file;
 
     assert_non_null(upload);

@@ -15,6 +15,20 @@
 #include "crypto/crypto.h"
 #include "sounds.h"
 
+static struct arena *arena;
+
+static int start(void **state)
+{
+    arena = arena_create(1 << 20);
+    return folder_start(state);
+}
+
+static int stop(void **state)
+{
+    arena_destroy(arena);
+    return folder_stop(state);
+}
+
 static struct str tone(void)
 {
     char outside[] = "/tmp/tuma-tone-XXXXXX";
@@ -35,7 +49,7 @@ static struct str tone(void)
 static struct audio_upload *begin(void)
 {
     struct err err;
-    struct audio_upload *upload = audio_upload_begin(folder, &err);
+    struct audio_upload *upload = audio_upload_begin(folder, arena, &err);
 
     if (upload == NULL) {
         fail_msg("%s: %s", err.what, err.detail);
@@ -71,7 +85,6 @@ static void put(const struct str *bytes, char out_sha256[AUDIO_SHA256_TEXT])
 
 static void a_file_is_kept_once_under_its_hash(void **state)
 {
-    struct arena *arena = arena_create(1 << 20);
     char first[AUDIO_SHA256_TEXT], second[AUDIO_SHA256_TEXT], right[AUDIO_SHA256_TEXT];
     unsigned char digest[CRYPTO_SHA256_BYTES];
     struct str bytes = tone();
@@ -98,7 +111,6 @@ static void a_file_is_kept_once_under_its_hash(void **state)
     assert_int_equal(count_files(""), 0);
     str_free(&kept);
     str_free(&bytes);
-    arena_destroy(arena);
 }
 
 static void what_is_refused_or_breaks_off_leaves_nothing(void **state)
@@ -161,10 +173,10 @@ static void a_folder_that_is_not_there_is_tried_again(void **state)
     int64_t removed;
 
     (void)state;
-    assert_null(audio_upload_begin("/tmp/tuma-audio-not-there", &err));
+    assert_null(audio_upload_begin("/tmp/tuma-audio-not-there", arena, &err));
     assert_string_equal(err.what, "audio_folder");
     assert_int_equal(err.kind, ERR_TEMPORARY);
-    assert_null(audio_upload_begin("", &err));
+    assert_null(audio_upload_begin("", arena, &err));
     assert_string_equal(err.what, "audio_folder");
     assert_false(audio_folder_sweep("/tmp/tuma-audio-not-there", 1, &removed, &err));
     assert_string_equal(err.what, "audio_folder");
@@ -200,5 +212,5 @@ int main(void)
         cmocka_unit_test(what_a_crash_left_is_swept_and_nothing_else),
     };
 
-    return cmocka_run_group_tests(tests, folder_start, folder_stop);
+    return cmocka_run_group_tests(tests, start, stop);
 }

@@ -7,11 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "audio/mp3.h"
 #include "audio/wav.h"
 
 #define HEAD_BYTES 16
-#define READ_FRAMES 4096
-#define MP3_CHANNELS_MAX 2
 
 static const struct {
     enum audio_kind kind;
@@ -64,20 +63,13 @@ bool audio_kind_parse(const char *word, enum audio_kind *out_kind)
     return false;
 }
 
-/* The first four bytes are a frame's head of MPEG audio, layer III. */
-static bool is_mp3_frame(const unsigned char *head)
-{
-    return head[0] == 0xFF && (head[1] & 0xE0) == 0xE0 && (head[1] & 0x18) != 0x08 &&
-           (head[1] & 0x06) == 0x02 && (head[2] & 0xF0) != 0xF0 && (head[2] & 0x0C) != 0x0C;
-}
-
 static bool find_kind(const unsigned char *head, enum audio_kind *out_kind, struct err *err)
 {
     if (memcmp(head, "RIFF", 4) == 0 && memcmp(head + 8, "WAVE", 4) == 0) {
         *out_kind = AUDIO_WAV;
         return true;
     }
-    if (memcmp(head, "ID3", 3) == 0 || is_mp3_frame(head)) {
+    if (memcmp(head, "ID3", 3) == 0 || mp3_is_frame(head)) {
         *out_kind = AUDIO_MP3;
         return true;
     }
@@ -93,84 +85,53 @@ static bool find_kind(const unsigned char *head, enum audio_kind *out_kind, stru
                          "those");
 }
 
-static bool fail_too_long(struct err *err)
+static bool read_wav(const SF_INFO *info, struct audio_facts *out, struct err *err)
 {
-    return err_permanent(err, "audio_too_long", "it plays longer than %lld minutes; cut it",
-                         (long long)AUDIO_MAX_MS / 60000);
-}
+    const int64_t rate = info->samplerate;
 
-/* Frames of an MP3 by decoding it, up to one piece more than may be. */
-static int64_t count_frames(SNDFILE *sound, const SF_INFO *info)
-{
-    const int64_t most = AUDIO_MAX_MS * info->samplerate / 1000;
-    short samples[READ_FRAMES * MP3_CHANNELS_MAX];
-    int64_t frames = 0;
-    sf_count_t got;
-
-    while (frames <= most && (got = sf_readf_short(sound, samples, READ_FRAMES)) > 0) {
-        frames += got;
-    }
-    return frames;
-}
-
-static bool read_facts(SNDFILE *sound, const SF_INFO *info, struct audio_facts *out,
-                       struct err *err)
-{
-    const char *word = out->kind == AUDIO_WAV ? "WAV" : "MP3";
-    int64_t frames = info->frames;
-
-    if (info->samplerate < AUDIO_RATE_MIN || info->samplerate > AUDIO_RATE_MAX) {
+    if (rate < AUDIO_RATE_MIN || rate > AUDIO_RATE_MAX) {
         return err_permanent(err, "audio_broken",
-                             "the %s file has %d samples a second, %d to %d are taken", word,
-                             info->samplerate, AUDIO_RATE_MIN, AUDIO_RATE_MAX);
+                             "the WAV file has %lld samples a second, %d to %d are taken",
+                             (long long)rate, AUDIO_RATE_MIN, AUDIO_RATE_MAX);
     }
-    if (info->channels < 1 ||
-        info->channels > (out->kind == AUDIO_MP3 ? MP3_CHANNELS_MAX : AUDIO_CHANNELS_MAX)) {
+    if (info->channels < 1 || info->channels > AUDIO_CHANNELS_MAX) {
         return err_permanent(err, "audio_broken",
-                             "the %s file has %d channels, at most %d are taken", word,
-                             info->channels, AUDIO_CHANNELS_MAX);
+                             "the WAV file has %d channels, at most %d are taken", info->channels,
+                             AUDIO_CHANNELS_MAX);
     }
-    if (out->kind == AUDIO_MP3) {
-        frames = count_frames(sound, info);
-    }
-    out->sample_rate = info->samplerate;
+    out->sample_rate = rate;
     out->channels = info->channels;
-    out->duration_ms =
-        frames / info->samplerate * 1000 + frames % info->samplerate * 1000 / info->samplerate;
-    if (out->duration_ms > AUDIO_MAX_MS) {
-        return fail_too_long(err);
-    }
-    if (out->kind == AUDIO_MP3 && sf_error(sound) != SF_ERR_NO_ERROR) {
-        return err_permanent(err, "audio_broken",
-                             "the MP3 file is broken after %lld ms; save it again",
-                             (long long)out->duration_ms);
-    }
-    return out->duration_ms > 0 ||
-           err_permanent(err, "audio_silent", "there is no sound in the %s file", word);
+    out->duration_ms = info->frames / rate * 1000 + info->frames % rate * 1000 / rate;
+    return true;
 }
 
-static bool decode(int fd, struct audio_facts *out, struct err *err)
+static bool measure_wav(int fd, int64_t size, struct audio_facts *out, struct err *err)
 {
-    const int wanted = out->kind == AUDIO_WAV ? SF_FORMAT_WAV : SF_FORMAT_MPEG;
     SF_INFO info = { 0 };
-    int format;
-    bool ok;
 
+    if (!wav_check(fd, size, err)) {
+        return false;
+    }
     if (lseek(fd, 0, SEEK_SET) != 0) {
         return err_temporary(err, "audio_unreadable", "cannot read the file: %s", strerror(errno));
     }
     SNDFILE *sound = sf_open_fd(fd, SFM_READ, &info, SF_FALSE);
     if (sound == NULL) {
-        return err_permanent(err, "audio_broken", "the %s file cannot be read: %.100s",
-                             out->kind == AUDIO_WAV ? "WAV" : "MP3", sf_strerror(NULL));
+        return err_permanent(err, "audio_broken", "the WAV file cannot be read: %.100s",
+                             sf_strerror(NULL));
     }
-    format = info.format & SF_FORMAT_TYPEMASK;
-    format = format == SF_FORMAT_WAVEX ? SF_FORMAT_WAV : format;
-    ok = format == wanted ? read_facts(sound, &info, out, err)
-                          : err_permanent(err, "audio_not_sound",
-                                          "what follows its head is neither WAV nor MP3");
     sf_close(sound);
-    return ok;
+    return read_wav(&info, out, err);
+}
+
+static bool check_length(const struct audio_facts *facts, struct err *err)
+{
+    if (facts->duration_ms > AUDIO_MAX_MS) {
+        return err_permanent(err, "audio_too_long", "it plays longer than %lld minutes; cut it",
+                             (long long)AUDIO_MAX_MS / 60000);
+    }
+    return facts->duration_ms > 0 ||
+           err_permanent(err, "audio_silent", "there is no sound in the file");
 }
 
 static bool probe(int fd, struct audio_facts *out, struct err *err)
@@ -185,7 +146,8 @@ static bool probe(int fd, struct audio_facts *out, struct err *err)
         return err_permanent(err, "audio_empty", "the file is empty");
     }
     return find_kind(head, &out->kind, err) &&
-           (out->kind != AUDIO_WAV || wav_check(fd, stat.st_size, err)) && decode(fd, out, err);
+           (out->kind == AUDIO_WAV ? measure_wav : mp3_measure)(fd, stat.st_size, out, err) &&
+           check_length(out, err);
 }
 
 bool audio_probe(const char *path, struct audio_facts *out, struct err *err)

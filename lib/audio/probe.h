@@ -5,10 +5,10 @@
  *     if (!audio_probe(path, &facts, &err)) ...    // err.detail is for whoever made the file
  *     audio_kind_word(facts.kind), facts.duration_ms
  *
- * WAV (PCM, float, A-law, µ-law) and MP3, which is what a provider plays. A name or a content type
- * is never asked. An MP3 is decoded to its end, since its own word on its length may be wrong; a
- * WAV's header is held against the bytes that are there. Any thread; memory does not depend on the
- * file.
+ * WAV (PCM, float, A-law, u-law) and MP3, which is what a provider plays. A name or a content type
+ * is never asked, nor what a file says of its own length: a WAV's header is held against the bytes
+ * that are there, an MP3's frames are counted. Nothing is decoded. Any thread; memory does not
+ * depend on the file.
  */
 #ifndef AUDIO_PROBE_H
 #define AUDIO_PROBE_H

@@ -71,6 +71,26 @@ static void an_mp3_is_known_whatever_its_name(void **state)
     assert_string_equal(audio_kind_type(facts.kind), "audio/mpeg");
 }
 
+static void tags_and_zeroes_around_an_mp3_are_skipped(void **state)
+{
+    const int format = SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III;
+    struct str whole = bytes_of(make_sound("whole.mp3", format, 8000, 1, 1000));
+    const int64_t duration_ms = probe(in_folder("whole.mp3")).duration_ms;
+    static const char tag[10 + 200 + 300] = "ID3\x04\x00\x00\x00\x00\x01\x48"; /* of 200 bytes */
+    struct str tagged = { 0 };
+
+    (void)state;
+    assert_in_range(duration_ms, 1000, 1300);
+    str_append(&tagged, tag, sizeof tag);
+    str_append(&tagged, whole.bytes, whole.len);
+    str_append(&tagged, tag + 10, 400);
+    assert_int_equal(probe(make_file("tagged.mp3", tagged.bytes, tagged.len)).duration_ms,
+                     duration_ms);
+    refuse(make_file("only.mp3", tag, sizeof tag), "audio_silent", "no sound in the MP3");
+    str_free(&tagged);
+    str_free(&whole);
+}
+
 static void an_mp3_is_as_long_as_it_plays(void **state)
 {
     const int format = SF_FORMAT_MPEG | SF_FORMAT_MPEG_LAYER_III;
@@ -79,6 +99,19 @@ static void an_mp3_is_as_long_as_it_plays(void **state)
 
     (void)state;
     assert_in_range(facts.duration_ms, 1500, 2300);
+    /* Its first frame tells of 4 s only. */
+    struct str thrice = { 0 };
+    for (int i = 0; i < 3; i++) {
+        str_append(&thrice, whole.bytes, whole.len);
+    }
+    facts = probe(make_file("thrice.mp3", thrice.bytes, thrice.len));
+    assert_in_range(facts.duration_ms, 12000, 12600);
+    str_append(&thrice, "TAGtitle", 8);
+    facts = probe(make_file("tagged.mp3", thrice.bytes, thrice.len));
+    assert_in_range(facts.duration_ms, 12000, 12600);
+    memset(thrice.bytes + thrice.len / 2, 'z', 3000);
+    refuse(make_file("broken.mp3", thrice.bytes, thrice.len), "audio_broken", "save it again");
+    str_free(&thrice);
     str_free(&whole);
 }
 
@@ -194,6 +227,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_wav_of_each_codec_is_known),
         cmocka_unit_test(an_mp3_is_known_whatever_its_name),
+        cmocka_unit_test(tags_and_zeroes_around_an_mp3_are_skipped),
         cmocka_unit_test(an_mp3_is_as_long_as_it_plays),
         cmocka_unit_test(what_is_no_sound_is_named),
         cmocka_unit_test(an_mp3_head_before_something_else_is_refused),

@@ -49,7 +49,7 @@ static void put_members(struct str *out, const struct member *members, size_t co
 void calls_id(const struct voice *voice, uint32_t index, char out[BOOK_ID_BYTES])
 {
     book_id(&voice->book, index, out);
-    memcpy(out, "ATV", 3);
+    memcpy(out, "ATVId", 5);
 }
 
 void calls_request(const struct voice *voice, uint32_t index, char out_from[24],

@@ -207,6 +207,9 @@ static void put_call(struct sim *sim, uint32_t index, struct str *out)
     const struct call *call = &voice->calls[index];
     const struct entry *entry = book_entry(&voice->book, index);
     int64_t start_ms = voice->book.start_ms + sim->loop.wall_offset_ms;
+    int64_t placed_ms = start_ms + entry->at_ms;
+    int64_t answered_ms = call->answered_ms == 0 ? 0 : start_ms + call->answered_ms;
+    int64_t ended_ms = call->ended_ms == 0 ? 0 : start_ms + call->ended_ms;
     char id[BOOK_ID_BYTES];
     char from[24];
     const char *client_id;
@@ -221,10 +224,9 @@ static void put_call(struct sim *sim, uint32_t index, struct str *out)
                "\"placed_ms\":%lld,\"answered_ms\":%lld,\"ended_ms\":%lld,\"heard_ms\":%u,"
                "\"duration_s\":%u,\"amount_e4\":%lld,\"told\":%s}",
                fault_kinds.names[entry->fate] + strlen("call_"), state_names[call->state],
-               end_names[call->end], call->keys, (long long)(start_ms + entry->at_ms),
-               call->answered_ms == 0 ? 0 : (long long)(start_ms + call->answered_ms),
-               call->ended_ms == 0 ? 0 : (long long)(start_ms + call->ended_ms), call->heard_ms,
-               voice_duration_s(call), (long long)call->amount_e4, call->told ? "true" : "false");
+               end_names[call->end], call->keys, (long long)placed_ms, (long long)answered_ms,
+               (long long)ended_ms, call->heard_ms, voice_duration_s(call),
+               (long long)call->amount_e4, call->told ? "true" : "false");
 }
 
 /* GET /_sim/calls?number=%2B254...: the newest first; or ?after=&limit=: all, oldest first. */

@@ -334,7 +334,6 @@ static void take_xml(struct sim *sim, const struct timer *timer, const struct po
         leg = &voice->legs[call->leg - 1];
         str_reset(&leg->xml);
         str_append(&leg->xml, answer->body, answer->kept);
-        leg->digits[0] = '\0';
         voice_follow(sim, timer->subject);
         return;
     }

@@ -896,6 +896,60 @@ class Voice(Base):
                         and stats["voice"]["callbacks"]["refused"] == 2)
         self.assertEqual([form["isActive"] for form in self.actions(5)[2:]], ["1", "0", "0"])
 
+    def test_hear_again_redirect_and_mp3(self):
+        self.start("1:press_1", SIM_VOICE_CLIENT_ID="on")
+        self.faults(media_each=1, press_times=2)
+        frame = b"\xff\xfb\x90\x00"  # 128 kbit/s
+        self.receiver.files["/a.mp3"] = ("audio/mpeg", b"ID3" + bytes(100) + frame + bytes(31893))
+        menu = self.receiver.url("/menu")
+
+        def reply(path, form):
+            if path.startswith("/voice") and "dtmfDigits" not in form:
+                return XML_HEAD % ("<Redirect>%s</Redirect>" % menu)
+            return XML_HEAD % ('<GetDigits timeout="5" numDigits="2"><Play url="%s"/></GetDigits>'
+                               % self.receiver.url("/a.mp3"))
+        self.receiver.reply = reply
+        self.call("+254700000001")
+        stats = self.ended(1)
+        first, second, third = self.receiver.wait(3, "/menu")
+        final = self.actions(2)[1]
+        self.assertNotIn("dtmfDigits", first)
+        self.assertEqual([second["dtmfDigits"], third["dtmfDigits"]], ["11", "11"])
+        self.assertEqual((final["isActive"], final["clientRequestId"]), ("0", "batch-1"))
+        self.assertEqual(len(self.receiver.gets), 3)
+        self.assertEqual(stats["media"]["files"][0]["length_ms"], 2000)
+        call, = self.control("calls")
+        self.assertEqual((call["keys"], call["heard_ms"]), ("11", 3 * 2000 + 2 * 1000 + 5000))
+
+    def test_calls_are_dropped_without_an_answer_in_time(self):
+        self.start(SIM_VOICE_TIMEOUT="200ms")
+        self.receiver.reply = lambda path, form: time.sleep(0.6) or "<Response/>"
+        self.call("+254700000001")
+        self.assertEqual(self.ended(1)["ends"]["dropped"], 1)
+        self.receiver.reply = lambda path, form: "<Response/>"
+        self.faults(call_action_lost={"count": 1})
+        self.call("+254700000002")
+        self.assertEqual(self.ended(2)["ends"]["dropped"], 2)
+        self.assertEqual(len([form for form in self.receiver.forms("/voice?token=t")
+                              if form["callerNumber"] == "+254700000002"
+                              and form["isActive"] == "1"]), 0)
+        self.faults(call_bad_callback={"count": 1})
+        data = self.call("+254700000003")
+        self.assertEqual(data["entries"], [])
+        self.assertRegex(data["errorMessage"], "^Invalid callbackUrl: http://")
+        self.receiver.script = ["close"]
+        self.call("+254700000004")
+        stats = self.ended(3)
+        self.assertEqual((stats["ends"]["completed"], stats["callbacks"]["retried"] > 0),
+                         (1, True))
+
+    def test_everybody_hangs_up_after_a_set_time(self):
+        self.start()
+        self.faults(hang_up_ms=4000, say_char_ms=1000)
+        self.call(self.numbers(2))
+        self.assertEqual(self.ended(2)["ends"]["hung_up"], 2)
+        self.assertEqual({call["duration_s"] for call in self.control("calls")}, {4})
+
     def test_a_number_can_answer_the_second_time(self):
         self.start("1:call_busy")
         self.faults(call_fate_times=1)

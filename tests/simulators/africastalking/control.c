@@ -117,6 +117,7 @@ static void get_stats(struct sim *sim, struct conn *conn, struct request *reques
     put_reports(out, &sim->reports);
     put_queue(out, "incoming", &sim->incoming);
     put_queue(out, "opt_outs", &sim->opt_outs);
+    calls_put_stats(sim, out);
     str_puts(out, ",\"faults\":");
     faults_put_applied(&sim->faults, out);
     str_putc(out, '}');
@@ -139,6 +140,7 @@ void control_reset(struct sim *sim)
     reports_clear(&sim->reports);
     clear_queue(&sim->incoming);
     clear_queue(&sim->opt_outs);
+    voice_clear(sim);
     memset(buckets, 0, stats->bucket_count * sizeof(*buckets));
     *stats = (struct stats){ .buckets = buckets, .cpu_at_reset_us = usage_cpu_us() };
     book_clear(&sim->book, sim->loop.now_ms);
@@ -370,6 +372,7 @@ static const struct control controls[] = {
     { "GET", "/_sim/faults", get_faults },
     { "POST", "/_sim/faults", post_faults },
     { "GET", "/_sim/messages", get_messages },
+    { "GET", "/_sim/calls", calls_show },
     { "POST", "/_sim/reset", post_reset },
     { "POST", "/_sim/incoming", post_incoming },
     { "POST", "/_sim/opt-out", post_opt_out },

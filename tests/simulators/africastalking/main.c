@@ -1,9 +1,9 @@
 /*
  * africastalking-simulator - Africa's Talking for tests, quickstart and benchmarks
  *
- * Speaks the provider's SMS and balance API on SIM_LISTEN, posts delivery reports to
- * SIM_REPORT_URL, misbehaves as told and counts what it accepted. README.md has the settings, the
- * faults and the endpoints under /_sim.
+ * Speaks the provider's SMS, voice and balance API on SIM_LISTEN, posts delivery reports to
+ * SIM_REPORT_URL and calls to SIM_VOICE_URL, misbehaves as told and counts what it accepted.
+ * README.md has the settings, the faults and the endpoints under /_sim.
  *
  * Prints "listening <address>" on stdout when ready; SIGTERM and SIGINT end it with status 0.
  */
@@ -31,6 +31,12 @@ static void handle(void *context, struct conn *conn, struct request *request)
         } else {
             sim_answer_text(sim, conn, 405, "HTTP method not allowed, supported methods: POST");
         }
+    } else if (strcmp(request->path, "/call") == 0) {
+        if (is_post) {
+            dial_call(sim, conn, request);
+        } else {
+            sim_answer_text(sim, conn, 405, "HTTP method not allowed, supported methods: POST");
+        }
     } else if (strcmp(request->path, "/version1/user") == 0) {
         send_user(sim, conn, request);
     } else {
@@ -44,6 +50,8 @@ static void fire(void *context, const struct timer *timer)
 
     if (timer->kind == TIMER_REPORT) {
         reports_fire(&sim->reports, timer);
+    } else if (timer->kind > TIMER_REPORT) {
+        voice_fire(sim, timer);
     } else {
         server_release(&sim->server, timer->subject);
     }
@@ -76,14 +84,15 @@ static bool open_all(struct sim *sim, struct err *err)
     return faults_start(&sim->faults, &fault_kinds, (uint64_t)settings->seed, settings->force,
                         settings->faults, err) &&
            reports_open(&sim->reports, sim->arena, err) && control_open(sim, err) &&
-           server_open(&sim->server, settings->listen, err);
+           voice_open(sim, err) && server_open(&sim->server, settings->listen, err);
 }
 
 static bool waits(const void *context)
 {
     const struct sim *sim = context;
 
-    return sim->reports.due_count > 0 || sim->incoming.count > 0 || sim->opt_outs.count > 0;
+    return sim->reports.due_count > 0 || sim->incoming.count > 0 || sim->opt_outs.count > 0 ||
+           voice_waits(&sim->voice);
 }
 
 int main(void)
@@ -108,12 +117,14 @@ int main(void)
         .loop = &sim.loop,
         .wheel = &sim.wheel,
         .server = &sim.server,
-        .posters = { &sim.reports.poster, &sim.incoming.poster, &sim.opt_outs.poster },
+        .posters = { &sim.reports.poster, &sim.incoming.poster, &sim.opt_outs.poster,
+                     &sim.voice.poster, &sim.voice.shelf.poster },
         .fire = fire,
         .waits = waits,
         .context = &sim,
     });
     control_close(&sim);
+    voice_close(&sim);
     reports_clear(&sim.reports);
     server_close(&sim.server);
     book_fini(&sim.book);

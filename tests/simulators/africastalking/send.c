@@ -38,13 +38,13 @@ void sim_answer_text(struct sim *sim, struct conn *conn, int status, const char 
                                  .len = strlen(text) });
 }
 
-static void drop(struct sim *sim, struct conn *conn)
+void sim_drop(struct sim *sim, struct conn *conn)
 {
     sim->stats.dropped++;
     server_drop(conn);
 }
 
-static void answer_unauthorized(struct sim *sim, struct conn *conn)
+void sim_answer_unauthorized(struct sim *sim, struct conn *conn)
 {
     static const char text[] = "The supplied authentication is invalid";
 
@@ -71,15 +71,14 @@ static void answer_busy(struct sim *sim, struct conn *conn, int status, const ch
                                  .len = strlen(text) });
 }
 
-/* The faults that strike before anything is accepted; true when one did. */
-static bool fails_before(struct sim *sim, struct conn *conn, const struct request *request)
+bool sim_fails_before(struct sim *sim, struct conn *conn, const struct request *request)
 {
     struct faults *faults = &sim->faults;
 
     if (request->reused && fault_hits(faults, FAULT_CLOSE_REUSED)) {
-        drop(sim, conn);
+        sim_drop(sim, conn);
     } else if (fault_hits(faults, FAULT_UNAUTHORIZED)) {
-        answer_unauthorized(sim, conn);
+        sim_answer_unauthorized(sim, conn);
     } else if (fault_hits(faults, FAULT_THROTTLED)) {
         answer_busy(sim, conn, 429, "Too many requests");
     } else if (fault_hits(faults, FAULT_ERROR_500)) {
@@ -93,8 +92,7 @@ static bool fails_before(struct sim *sim, struct conn *conn, const struct reques
     return true;
 }
 
-/* "+254700000001"; 0 when it is not like that. */
-static int64_t parse_phone(const char *text)
+int64_t sim_parse_phone(const char *text)
 {
     int64_t phone = 0;
     size_t digits = 0;
@@ -113,7 +111,7 @@ static int64_t parse_phone(const char *text)
 static enum fault outcome_of(struct sim *sim, int64_t phone)
 {
     struct faults *faults = &sim->faults;
-    enum fault outcome = (enum fault)fault_forced(faults, phone);
+    enum fault outcome = (enum fault)fault_forced_within(faults, phone, 0, FAULT_NO_REPORT);
 
     if (outcome != FAULT_COUNT) {
         return outcome;
@@ -133,7 +131,7 @@ static enum fault outcome_of(struct sim *sim, int64_t phone)
     return (enum fault)fault_of_number(faults, FAULT_FAILED, FAULT_NO_REPORT, phone);
 }
 
-static uint64_t hash_text(uint64_t seed, const char *text)
+uint64_t sim_hash_text(uint64_t seed, const char *text)
 {
     for (; *text != '\0'; text++) {
         seed = (seed ^ (unsigned char)*text) * 0x100000001B3ULL;
@@ -164,14 +162,14 @@ static void accept_order(struct sim *sim, const struct order *order, struct resu
                          struct reply *reply, bool early)
 {
     uint64_t hash =
-        hash_text(hash_text(1, order->sender == NULL ? "" : order->sender), order->message);
+        sim_hash_text(sim_hash_text(1, order->sender == NULL ? "" : order->sender), order->message);
     size_t text_len = strlen(order->message);
     uint32_t text = book_add_text(&sim->book, order->message, text_len);
 
     reply->parts = parts_count(order->message, text_len);
     for (size_t i = 0; i < order->count; i++) {
         struct result *result = &results[i];
-        int64_t phone = parse_phone(order->numbers[i]);
+        int64_t phone = sim_parse_phone(order->numbers[i]);
         enum fault outcome = phone == 0 ? FAULT_REFUSE_403 : outcome_of(sim, phone);
 
         result->number = order->numbers[i];
@@ -253,7 +251,7 @@ static void answer_order(struct sim *sim, struct conn *conn, const struct reques
     struct answer answer = { .status = 201, .type = "application/json; charset=utf-8" };
 
     if (reply->error == NULL && after->close) {
-        drop(sim, conn);
+        sim_drop(sim, conn);
         return;
     }
     str_reset(&sim->reply);
@@ -316,10 +314,10 @@ void send_messaging(struct sim *sim, struct conn *conn, struct request *request)
 
     sim->stats.requests++;
     if (strcmp(request->api_key, settings->api_key) != 0) {
-        answer_unauthorized(sim, conn);
+        sim_answer_unauthorized(sim, conn);
         return;
     }
-    if (fails_before(sim, conn, request)) {
+    if (sim_fails_before(sim, conn, request)) {
         return;
     }
     status = order_read(request, sim->work, &order, &problem);
@@ -328,7 +326,7 @@ void send_messaging(struct sim *sim, struct conn *conn, struct request *request)
         return;
     }
     if (strcmp(order.username, settings->username) != 0) {
-        answer_unauthorized(sim, conn);
+        sim_answer_unauthorized(sim, conn);
         return;
     }
     results = arena_array(sim->work, order.count + 1, sizeof(*results));
@@ -376,7 +374,7 @@ void send_user(struct sim *sim, struct conn *conn, struct request *request)
     }
     if (strcmp(request->api_key, sim->settings.api_key) != 0 ||
         strcmp(username, sim->settings.username) != 0) {
-        answer_unauthorized(sim, conn);
+        sim_answer_unauthorized(sim, conn);
         return;
     }
     str_reset(&sim->reply);

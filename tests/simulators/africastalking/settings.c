@@ -27,6 +27,22 @@ static const struct conf_item items[] = {
              "Where inbound SMS are posted."),
     CONF_STR(struct settings, opt_out_url, "SIM_OPT_OUT_URL", "",
              "Where bulk opt-outs are posted."),
+    CONF_STR(struct settings, voice_url, "SIM_VOICE_URL", "",
+             "The numbers' callback URL: answered and ended calls are posted there."),
+    CONF_STR(struct settings, voice_events_url, "SIM_VOICE_EVENTS_URL", "",
+             "The numbers' events URL, with clientRequestId; empty posts none."),
+    CONF_BOOL(struct settings, voice_client_id, "SIM_VOICE_CLIENT_ID", "off",
+              "Whether posts to SIM_VOICE_URL carry clientRequestId too."),
+    CONF_STR(struct settings, callers, "SIM_CALLERS", "",
+             "Comma list of the numbers that are ours to call from; empty allows all."),
+    CONF_INT(struct settings, call_price_e4, "SIM_CALL_PRICE_E4", "30000", 0, 100000000,
+             "Price of a started minute in ten-thousandths of the currency."),
+    CONF_INT(struct settings, voice_connections, "SIM_VOICE_CONNECTIONS", "16", 1, 4096,
+             "Keep-alive connections that carry the posts of calls."),
+    CONF_MS(struct settings, voice_timeout_ms, "SIM_VOICE_TIMEOUT", "5s", 100, 600000,
+            "Longest wait for the answer to a post of a call; then the call is dropped."),
+    CONF_INT(struct settings, call_capacity, "SIM_CALL_CAPACITY", "1000000", 1000, 20000000,
+             "Calls that can be accepted between resets; then 503."),
     CONF_STR(struct settings, report_delay, "SIM_REPORT_DELAY", "300-1500",
              "Shortest and longest time from acceptance to the final report, in ms."),
     CONF_INT(struct settings, report_connections, "SIM_REPORT_CONNECTIONS", "8", 1, 4096,
@@ -107,10 +123,10 @@ bool settings_load(struct settings *settings, struct arena *arena, struct str *p
     return problems->len == 0;
 }
 
-bool settings_allow_sender(const struct settings *settings, const char *sender)
+bool settings_allow(const char *list, const char *word)
 {
-    size_t want = strlen(sender);
-    const char *at = settings->senders;
+    size_t want = strlen(word);
+    const char *at = list;
 
     if (*at == '\0') {
         return true;
@@ -118,11 +134,16 @@ bool settings_allow_sender(const struct settings *settings, const char *sender)
     while (*at != '\0') {
         size_t len = strcspn(at, ",");
 
-        if (len == want && memcmp(at, sender, len) == 0) {
+        if (len == want && memcmp(at, word, len) == 0) {
             return true;
         }
         at += len;
         at += *at == ',';
     }
     return false;
+}
+
+bool settings_allow_sender(const struct settings *settings, const char *sender)
+{
+    return settings_allow(settings->senders, sender);
 }

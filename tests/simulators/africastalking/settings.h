@@ -23,6 +23,9 @@ struct settings {
     const char *report_url;
     const char *incoming_url;
     const char *opt_out_url;
+    const char *voice_url;
+    const char *voice_events_url;
+    const char *callers;
     const char *report_delay;
     const char *force;
     const char *faults;
@@ -31,10 +34,15 @@ struct settings {
     long report_retries;
     long report_retry_ms;
     long report_timeout_ms;
+    long call_price_e4;
+    long voice_connections;
+    long voice_timeout_ms;
+    long call_capacity;
     long seed;
     long capacity;
     long texts;
     bool message_parts;
+    bool voice_client_id;
 
     /* Derived. */
     char currency[4];
@@ -47,7 +55,10 @@ struct settings {
 bool settings_load(struct settings *settings, struct arena *arena, struct str *problems)
     __attribute__((warn_unused_result));
 
-/* Is it in the comma list? An empty list allows every sender. */
+/* Is it in the comma list? An empty list allows everything. */
+bool settings_allow(const char *list, const char *word);
+
+/* Is the sender one of SIM_SENDERS? */
 bool settings_allow_sender(const struct settings *settings, const char *sender);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * sim - the whole simulator: its parts and its counters
  *
- * main.c builds one; send.c, reports.c and control.c work on it. One thread, no locks.
+ * main.c builds one; send.c, reports.c, dial.c and control.c work on it. One thread, no locks.
  */
 #ifndef SIM_SIM_H
 #define SIM_SIM_H
@@ -20,6 +20,7 @@
 #include "kinds.h"
 #include "reports.h"
 #include "settings.h"
+#include "voice.h"
 
 /* Accepted messages per this long; a second is ten of them. */
 #define SIM_BUCKET_MS 100
@@ -73,6 +74,7 @@ struct sim {
     struct server server;
     struct reports reports;
     struct callback_queue incoming, opt_outs;
+    struct voice voice;
     struct stats stats;
     int64_t balance_e4;
     struct str reply;
@@ -81,6 +83,7 @@ struct sim {
 /* The handler of every request: send.c and control.c below one table in main.c. */
 void send_messaging(struct sim *sim, struct conn *conn, struct request *request);
 void send_user(struct sim *sim, struct conn *conn, struct request *request);
+void dial_call(struct sim *sim, struct conn *conn, struct request *request);
 void control_handle(struct sim *sim, struct conn *conn, struct request *request);
 
 /* The posters of inbound SMS and opt-outs. */
@@ -94,5 +97,17 @@ void control_reset(struct sim *sim);
 /* Answers and counts. */
 void sim_answer(struct sim *sim, struct conn *conn, const struct answer *answer);
 void sim_answer_text(struct sim *sim, struct conn *conn, int status, const char *text);
+void sim_answer_unauthorized(struct sim *sim, struct conn *conn);
+
+/* Closes without an answer, and counts. */
+void sim_drop(struct sim *sim, struct conn *conn);
+
+/* The faults that strike before anything is accepted; true when one did, and all is answered. */
+bool sim_fails_before(struct sim *sim, struct conn *conn, const struct request *request);
+
+/* "+254700000001"; 0 when it is not like that. */
+int64_t sim_parse_phone(const char *text);
+
+uint64_t sim_hash_text(uint64_t seed, const char *text);
 
 #endif

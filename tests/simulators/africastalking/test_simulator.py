@@ -13,6 +13,7 @@ import pathlib
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -641,6 +642,334 @@ class Counting(Base):
         self.assertEqual((stats["requests"], stats["accepted"], stats["duplicates"]),
                          (20000, 60000, 0))
         self.assertEqual(sum(stats["accepted_per_100ms"]), 60000)
+
+
+def wav(milliseconds):
+    """Silence, 8000 Hz, 16 bits, one channel."""
+    data = bytes(16 * milliseconds)
+    return (b"RIFF" + struct.pack("<I", 36 + len(data)) + b"WAVEfmt "
+            + struct.pack("<IHHIIHH", 16, 1, 1, 8000, 16000, 2, 16)
+            + b"data" + struct.pack("<I", len(data)) + data)
+
+
+XML_HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<Response>%s</Response>'
+
+
+class Voice(Base):
+    QUICK = {"ring_min_ms": 5, "ring_max_ms": 20, "no_answer_ms": 30, "speed": 100}
+
+    def setUp(self):
+        super().setUp()
+        self.receiver.reply = lambda path, form: XML_HEAD % "<Say>Hello</Say>"
+
+    def environment(self):
+        return {**super().environment(),
+                "SIM_VOICE_URL": self.receiver.url("/voice?token=t"),
+                "SIM_VOICE_EVENTS_URL": self.receiver.url("/events")}
+
+    def start(self, force="", **settings):
+        faults = dict(self.QUICK, force=force)
+        super().start(**{"SIM_FAULTS": json.dumps(faults), **settings})
+
+    def call(self, to, connection=None, **more):
+        to = to if isinstance(to, str) else ",".join(to)
+        fields = {"username": "acme", "from": "+254711000000", "to": to,
+                  "clientRequestId": "batch-1", **more}
+        reply = self.raw(fields, connection=connection, path="/call")
+        self.assertEqual(reply.status, 200, reply.body)
+        self.reply = reply
+        return json.loads(reply.body)
+
+    def actions(self, count):
+        return self.receiver.wait(count, "/voice?token=t")
+
+    def ended(self, count):
+        return self.wait_stats(lambda stats: sum(stats["voice"]["ends"].values()) == count
+                               and stats["voice"]["callbacks"]["waiting"] == 0
+                               and stats["voice"]["callbacks"]["posted"]["final"] >= count)["voice"]
+
+    def test_a_call_is_queued_answered_and_ended(self):
+        self.start()
+        data = self.call(["+254700000001", "0712"])
+        self.assertEqual(data["errorMessage"], "None")
+        first, second = data["entries"]
+        self.assertRegex(first["sessionId"], "^ATVId_[0-9a-f]{32}$")
+        self.assertEqual((first["phoneNumber"], first["status"]), ("+254700000001", "Queued"))
+        self.assertEqual(second, {"phoneNumber": "0712", "status": "InvalidPhoneNumber",
+                                  "sessionId": "None"})
+        self.assertEqual(self.reply.headers["X-Current-Queue-Size"], "1")
+        answered, final = self.actions(2)
+        self.assertEqual({name: answered[name] for name in (
+            "isActive", "sessionId", "direction", "callerNumber", "destinationNumber",
+            "callerCountryCode", "callSessionState")},
+            {"isActive": "1", "sessionId": first["sessionId"], "direction": "Outbound",
+             "callerNumber": "+254700000001", "destinationNumber": "+254711000000",
+             "callerCountryCode": "254", "callSessionState": "Answered"})
+        self.assertNotIn("durationInSeconds", answered)
+        self.assertNotIn("clientRequestId", final)
+        self.assertEqual({name: final[name] for name in (
+            "isActive", "durationInSeconds", "amount", "currencyCode", "status", "hangupCause",
+            "callSessionState")},
+            {"isActive": "0", "durationInSeconds": "1", "amount": "3.0000", "currencyCode": "KES",
+             "status": "Success", "hangupCause": "NORMAL_CLEARING",
+             "callSessionState": "Completed"})
+        event, = self.receiver.wait(1, "/events")
+        self.assertEqual((event["isActive"], event["clientRequestId"], event["sessionId"]),
+                         ("0", "batch-1", first["sessionId"]))
+        self.assertEqual(self.stats()["balance"], "KES 99997.0000")
+        call, = self.control("calls?number=%2B254700000001")
+        self.assertEqual((call["session"], call["end"], call["client_id"], call["amount_e4"]),
+                         (first["sessionId"], "completed", "batch-1", 30000))
+
+    def test_refusals_of_a_whole_request(self):
+        self.start(SIM_CALLERS="+254711000000", SIM_BALANCE="KES 3.00")
+        for name in ("username", "from", "to"):
+            fields = {"username": "acme", "from": "+254711000000", "to": "+254700000001"}
+            del fields[name]
+            reply = self.raw(fields, path="/call")
+            self.assertEqual((reply.status, reply.body),
+                             (400, "Request is missing required form field '%s'" % name))
+        reply = self.raw({"username": "acme"}, {"apiKey": "x"}, path="/call")
+        self.assertEqual((reply.status, reply.body),
+                         (401, "The supplied authentication is invalid"))
+        self.assertEqual(self.call("+254700000001", **{"from": "+254711000009"}),
+                         {"entries": [], "errorMessage": "Invalid callerId: +254711000009"})
+        self.call("+254700000001", clientRequestId="a")
+        self.ended(1)
+        self.assertEqual(self.call("+254700000002")["entries"][0]["status"], "InsufficientCredit")
+        self.assertEqual(self.ask("GET", "/call").status, 405)
+
+    def test_each_behaviour_has_its_final_words(self):
+        self.start("1:call_no_answer,2:call_busy,3:call_rejected,4:call_unreachable,"
+                   "5:call_voicemail,6:call_unsupported")
+        data = self.call(self.numbers(7))
+        self.assertEqual([one["status"] for one in data["entries"]],
+                         ["Queued"] * 6 + ["DestinationNotSupported"])
+        stats = self.ended(6)
+        finals = {form["callerNumber"][-1]: (form["status"], form["hangupCause"],
+                                             form["callSessionState"], form["durationInSeconds"],
+                                             form["amount"])
+                  for form in self.actions(8) if form["isActive"] == "0"}
+        self.assertEqual(finals["0"], ("Success", "NORMAL_CLEARING", "Completed", "1", "3.0000"))
+        self.assertEqual(finals["1"], ("NotAnswered", "NO_ANSWER", "NotAnswered", "0", "0"))
+        self.assertEqual(finals["2"], ("NotAnswered", "USER_BUSY", "NotAnswered", "0", "0"))
+        self.assertEqual(finals["3"], ("Aborted", "CALL_REJECTED", "NotAnswered", "0", "0"))
+        self.assertEqual(finals["4"],
+                         ("NotAnswered", "SUBSCRIBER_ABSENT", "NotAnswered", "0", "0"))
+        self.assertEqual(finals["5"][0], "Success")
+        self.assertEqual(stats["outcomes"], {"answers": 1, "no_answer": 1, "busy": 1,
+                                             "rejected": 1, "unreachable": 1, "voicemail": 1,
+                                             "hangs_up_early": 0})
+
+    def test_audio_is_fetched_once_and_heard(self):
+        self.start("9:call_hangs_up_early")
+        self.receiver.files["/media/a.wav?x=1&y=2"] = ("audio/wav", wav(61500))
+        url = self.receiver.url("/media/a.wav?x=1&amp;y=2")
+        self.receiver.reply = lambda path, form: XML_HEAD % ('<Play url="%s"/>' % url)
+        self.call(self.numbers(10))
+        stats = self.ended(10)
+        self.assertEqual(self.receiver.gets, ["/media/a.wav?x=1&y=2"])
+        self.assertEqual((stats["media"]["fetched"], stats["media"]["files"][0]["status"],
+                          stats["media"]["files"][0]["type"]), (1, 200, "audio/wav"))
+        self.assertEqual(stats["media"]["bytes"], 61500 * 16 + 44)
+        durations = sorted(call["duration_s"] for call in self.control("calls"))
+        self.assertEqual(durations, [2] + [62] * 9)
+        self.assertEqual((stats["minutes"], stats["amount"]), (19, "KES 57.0000"))
+        self.assertEqual(stats["ends"]["hung_up"], 1)
+
+    def test_missing_audio_is_counted_and_the_call_goes_on(self):
+        self.start()
+        url = self.receiver.url("/media/none.mp3")
+        self.receiver.reply = lambda path, form: XML_HEAD % ("<Play url='%s'/><Say>x</Say>" % url)
+        self.call("+254700000001")
+        stats = self.ended(1)
+        self.assertEqual((stats["media"]["failed"], stats["media"]["files"][0]["status"],
+                          stats["ends"]["completed"]), (1, 404, 1))
+
+    def test_keys_are_posted_to_the_callback_url(self):
+        self.start("1:press_7,2:press_undefined,3:press_nothing,4:call_voicemail",)
+        again = self.receiver.url("/voice?token=t&amp;q=2")
+
+        def reply(path, form):
+            if "dtmfDigits" in form:
+                return XML_HEAD % "<Say>Thanks</Say>"
+            return XML_HEAD % ('<GetDigits timeout="3" numDigits="1" callbackUrl="%s">'
+                               "<Say>Press</Say></GetDigits><Say>Bye</Say>" % again)
+        self.receiver.reply = reply
+        self.call(["+25470000000%d" % i for i in range(1, 5)])
+        self.ended(4)
+        pressed = {form["callerNumber"][-1]: form["dtmfDigits"]
+                   for form in self.receiver.wait(2, "/voice?token=t&q=2") if "dtmfDigits" in form}
+        self.assertEqual(pressed, {"1": "7", "2": "undefined"})
+        heard = {call["number"][-1]: (call["keys"], call["heard_ms"])
+                 for call in self.control("calls")}
+        self.assertEqual(heard, {"1": ("7", 300 + 1000 + 360), "2": ("", 300 + 3000 + 360),
+                                 "3": ("", 300 + 3000 + 180), "4": ("", 300 + 3000 + 180)})
+
+    def test_malformed_xml_is_counted_and_asked_for_once_more(self):
+        bad = ("OK", "", XML_HEAD % "<Say>a & b</Say>", XML_HEAD % "<Say>a</Sai>",
+               "<Response><Say>x</Say>", XML_HEAD % "<Play>http://x/a.mp3</Play>",
+               XML_HEAD % "<Hangup/>", XML_HEAD % "<Say>a</Say>" + "x",
+               XML_HEAD % "<Say><b>x</b></Say>", XML_HEAD % "<Say></Say>",
+               XML_HEAD % "<GetDigits><Say>a</Say><Say>b</Say></GetDigits>",
+               XML_HEAD % "<GetDigits/>", XML_HEAD % "<Say voice=man>a</Say>",
+               XML_HEAD % "<GetDigits numDigits='0'><Say>a</Say></GetDigits>")
+        good = ("<Response/>", "\ufeff" + XML_HEAD % "<!-- a --><Say voice='man'>a &amp; b</Say>",
+                XML_HEAD % "<Say><speak>a<break/></speak></Say>")
+        self.start()
+        for i, text in enumerate(bad + good):
+            self.receiver.reply = lambda path, form, text=text: text
+            self.call("+2547000000%02d" % i)
+            stats = self.ended(i + 1)
+            wrong = min(i + 1, len(bad))
+            self.assertEqual((stats["xml"]["malformed"], stats["ends"]["dropped"]),
+                             (2 * wrong, wrong), (text, stats["xml"]))
+        self.assertEqual(stats["xml"]["read"], len(good))
+        self.assertGreater(stats["xml"]["p99_us"], 0)
+        finals = [form for form in self.actions(1) if form["isActive"] == "0"]
+        self.assertEqual(finals[0]["status"], "Aborted")
+
+    def test_the_same_number_and_request_id_is_a_duplicate(self):
+        self.start()
+        self.call(self.numbers(3))
+        self.call(self.numbers(2))
+        self.call(self.numbers(3), clientRequestId="batch-2")
+        self.call(self.numbers(3), clientRequestId="")
+        self.call(self.numbers(3), clientRequestId="")
+        stats = self.ended(14)
+        self.assertEqual((stats["calls"], stats["duplicates"]), (14, 2))
+        self.control("reset", {})
+        stats = self.stats()["voice"]
+        self.assertEqual((stats["calls"], stats["duplicates"], stats["live"]), (0, 0, 0))
+
+    def test_what_strikes_after_acceptance(self):
+        self.start()
+        for name, broken in (("close_accepted", http.client.RemoteDisconnected),
+                             ("truncated", http.client.IncompleteRead)):
+            self.faults(**{name: {"count": 1}})
+            with self.assertRaises(broken):
+                self.call("+254700000001", connection=self.connect())
+        self.faults(withhold={"count": 1})
+        with self.assertRaises(TimeoutError):
+            self.call("+254700000001", connection=self.connect(timeout=0.2))
+        self.faults(error_500_accepted={"count": 1})
+        fields = {"username": "acme", "from": "+254711000000", "to": "+254700000001"}
+        self.assertEqual(self.raw(fields, path="/call").status, 500)
+        self.assertEqual(self.ended(4)["calls"], 4)
+        self.faults(unavailable_503={"count": 1})
+        self.assertEqual(self.raw(fields, path="/call").status, 503)
+        self.assertEqual(self.stats()["voice"]["calls"], 4)
+
+    def test_callbacks_early_doubled_lost_and_reordered(self):
+        self.start()
+        self.faults(call_early={"count": 1}, early_ms=400)
+        before = time.monotonic()
+        self.call("+254700000001")
+        self.assertGreaterEqual(time.monotonic() - before, 0.4)
+        self.assertEqual([form["isActive"] for form in self.actions(2)], ["1", "0"])
+        self.faults(call_doubled=1, call_copies=3)
+        self.call("+254700000002")
+        forms = self.actions(8)[2:]
+        self.assertEqual(sorted(form["isActive"] for form in forms), ["0"] * 3 + ["1"] * 3)
+        self.faults(call_doubled=0, call_reordered={"count": 1})
+        self.call("+254700000003")
+        self.assertEqual([form["isActive"] for form in self.actions(10)[8:]], ["0", "1"])
+        self.faults(call_lost={"count": 2})
+        self.call("+254700000004")
+        stats = self.wait_stats(lambda stats: stats["voice"]["callbacks"]["lost"] == 2)["voice"]
+        self.assertEqual(stats["callbacks"]["posted"]["final"], 5)
+        self.assertFalse(self.control("calls?number=254700000004")[0]["told"])
+
+    def test_callbacks_late_repeated_and_with_progress(self):
+        self.start()
+        self.faults(call_late={"count": 1}, call_late_ms=300, call_progress=1)
+        before = time.monotonic()
+        self.call("+254700000001")
+        self.actions(2)
+        self.assertGreaterEqual(time.monotonic() - before, 0.3)
+        words = [form["callSessionState"] for form in self.receiver.wait(3, "/events")]
+        self.assertEqual(words, ["Ringing", "Answered", "Completed"])
+        self.faults(call_progress=0)
+        self.receiver.script = [200, 500, 500]  # the answer, then each final post once
+        self.call("+254700000002")
+        self.wait_stats(lambda stats: stats["voice"]["callbacks"]["retried"] == 2
+                        and stats["voice"]["callbacks"]["refused"] == 2)
+        self.assertEqual([form["isActive"] for form in self.actions(5)[2:]], ["1", "0", "0"])
+
+    def test_hear_again_redirect_and_mp3(self):
+        self.start("1:press_1", SIM_VOICE_CLIENT_ID="on")
+        self.faults(media_each=1, press_times=2)
+        frame = b"\xff\xfb\x90\x00"  # 128 kbit/s
+        self.receiver.files["/a.mp3"] = ("audio/mpeg", b"ID3" + bytes(100) + frame + bytes(31893))
+        menu = self.receiver.url("/menu")
+
+        def reply(path, form):
+            if path.startswith("/voice") and "dtmfDigits" not in form:
+                return XML_HEAD % ("<Redirect>%s</Redirect>" % menu)
+            return XML_HEAD % ('<GetDigits timeout="5" numDigits="2"><Play url="%s"/></GetDigits>'
+                               % self.receiver.url("/a.mp3"))
+        self.receiver.reply = reply
+        self.call("+254700000001")
+        stats = self.ended(1)
+        first, second, third = self.receiver.wait(3, "/menu")
+        final = self.actions(2)[1]
+        self.assertNotIn("dtmfDigits", first)
+        self.assertEqual([second["dtmfDigits"], third["dtmfDigits"]], ["11", "11"])
+        self.assertEqual((final["isActive"], final["clientRequestId"]), ("0", "batch-1"))
+        self.assertEqual(len(self.receiver.gets), 3)
+        self.assertEqual(stats["media"]["files"][0]["length_ms"], 2000)
+        call, = self.control("calls")
+        self.assertEqual((call["keys"], call["heard_ms"]), ("11", 3 * 2000 + 2 * 1000 + 5000))
+
+    def test_calls_are_dropped_without_an_answer_in_time(self):
+        self.start(SIM_VOICE_TIMEOUT="200ms")
+        self.receiver.reply = lambda path, form: time.sleep(0.6) or "<Response/>"
+        self.call("+254700000001")
+        self.assertEqual(self.ended(1)["ends"]["dropped"], 1)
+        self.receiver.reply = lambda path, form: "<Response/>"
+        self.faults(call_action_lost={"count": 1})
+        self.call("+254700000002")
+        self.assertEqual(self.ended(2)["ends"]["dropped"], 2)
+        self.assertEqual(len([form for form in self.receiver.forms("/voice?token=t")
+                              if form["callerNumber"] == "+254700000002"
+                              and form["isActive"] == "1"]), 0)
+        self.faults(call_bad_callback={"count": 1})
+        data = self.call("+254700000003")
+        self.assertEqual(data["entries"], [])
+        self.assertRegex(data["errorMessage"], "^Invalid callbackUrl: http://")
+        self.receiver.script = ["close"]
+        self.call("+254700000004")
+        stats = self.ended(3)
+        self.assertEqual((stats["ends"]["completed"], stats["callbacks"]["retried"] > 0),
+                         (1, True))
+
+    def test_everybody_hangs_up_after_a_set_time(self):
+        self.start()
+        self.faults(hang_up_ms=4000, say_char_ms=1000)
+        self.call(self.numbers(2))
+        self.assertEqual(self.ended(2)["ends"]["hung_up"], 2)
+        self.assertEqual({call["duration_s"] for call in self.control("calls")}, {4})
+
+    def test_a_number_can_answer_the_second_time(self):
+        self.start("1:call_busy")
+        self.faults(call_fate_times=1)
+        for i in range(3):
+            self.call("+254700000001", clientRequestId="r%d" % i)
+            self.ended(i + 1)
+        self.assertEqual([call["outcome"] for call in self.control("calls?number=254700000001")],
+                         ["answers", "answers", "busy"])
+
+    def test_thousands_of_calls_at_once(self):
+        self.start(SIM_VOICE_URL="", SIM_VOICE_EVENTS_URL="", SIM_BALANCE="KES 9000000.00")
+        self.faults(call_busy=1, ring_min_ms=10, ring_max_ms=2000)
+        before = self.stats()["cpu_ms"]
+        for i in range(20):
+            self.call(self.numbers(1000, 254700000000 + i * 1000), clientRequestId=str(i))
+        stats = self.wait_stats(lambda stats: stats["voice"]["live"] == 0)
+        self.assertEqual((stats["voice"]["ends"]["unanswered"], stats["voice"]["duplicates"],
+                          sum(stats["voice"]["calls_per_100ms"])), (20000, 0, 20000))
+        self.assertLess(stats["cpu_ms"] - before, 2000)
+        self.assertEqual(len(self.control("calls?after=19990")), 10)
 
 
 if __name__ == "__main__":

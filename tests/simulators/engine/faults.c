@@ -71,14 +71,22 @@ bool fault_hits(struct faults *faults, int fault)
     return ppm > 0 && draw(faults, fault) % MILLION < ppm && apply(faults, fault);
 }
 
-int fault_forced(const struct faults *faults, int64_t phone)
+int fault_forced_within(const struct faults *faults, int64_t phone, int first, int last)
 {
     for (int i = 0; i < faults->force_count; i++) {
-        if (phone % faults->forces[i].modulus == faults->forces[i].suffix) {
-            return faults->forces[i].outcome;
+        const struct fault_force *force = &faults->forces[i];
+
+        if (force->outcome >= first && force->outcome <= last &&
+            phone % force->modulus == force->suffix) {
+            return force->outcome;
         }
     }
     return faults->kinds->count;
+}
+
+int fault_forced(const struct faults *faults, int64_t phone)
+{
+    return fault_forced_within(faults, phone, 0, faults->kinds->count);
 }
 
 int fault_of_number(struct faults *faults, int first, int last, int64_t phone)
@@ -132,7 +140,8 @@ static bool parse_outcome(const struct fault_kinds *kinds, const char *name, int
         (void)snprintf(full, sizeof(full), "%s%s", kinds->outcome_prefix, name);
         fault = find_fault(kinds, full);
     }
-    if (fault != 0 && (fault < kinds->first_outcome || fault > kinds->last_outcome)) {
+    if (fault != 0 && (fault < kinds->first_outcome || fault > kinds->last_outcome) &&
+        (fault < kinds->first_other || fault > kinds->last_other)) {
         return false;
     }
     *out_outcome = fault;

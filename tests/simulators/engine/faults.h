@@ -37,6 +37,7 @@ struct fault_kinds {
     const struct fault_number *numbers;
     int number_count;
     int first_outcome, last_outcome; /* what may be forced upon a number, besides names[0] */
+    int first_other, last_other;     /* more that may be forced; 0 when there are none */
     const char *outcome_prefix;      /* may be left out before a forced outcome; or NULL */
 };
 
@@ -86,6 +87,9 @@ bool fault_hits(struct faults *faults, int fault);
 
 /* The forced outcome of a number; the count of kinds when none is. */
 int fault_forced(const struct faults *faults, int64_t phone);
+
+/* The same, of those from first to last only. */
+int fault_forced_within(const struct faults *faults, int64_t phone, int first, int last);
 
 /* One of first..last by their shares, or 0; the same for a number every time. */
 int fault_of_number(struct faults *faults, int first, int last, int64_t phone);

@@ -28,7 +28,10 @@ def run(program, settings):
 
 
 class Receiver:
-    """Takes callbacks; behaves as `script` says: a status, or "close", in turn, then 200."""
+    """Takes callbacks; behaves as `script` says: a status, or "close", in turn, then 200.
+
+    `reply(path, form)` gives the body of an answer; `files` maps a path to (type, bytes) for GET.
+    """
 
     def __init__(self, port=0, parse=json.loads):
         receiver = self
@@ -37,6 +40,9 @@ class Receiver:
         self.times = []
         self.headers = []
         self.script = []
+        self.reply = lambda path, form: "OK"
+        self.files = {}
+        self.gets = []
         self.changed = threading.Condition()
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -56,10 +62,20 @@ class Receiver:
                     self.close_connection = True
                     self.connection.shutdown(socket.SHUT_RDWR)
                     return
-                self.send_response(act)
-                self.send_header("Content-Length", "2")
+                self.answer(act, "text/plain", receiver.reply(self.path, form).encode())
+
+            def do_GET(self):
+                with receiver.changed:
+                    receiver.gets.append(self.path)
+                kind, content = receiver.files.get(self.path, ("text/plain", b"no such file"))
+                self.answer(200 if self.path in receiver.files else 404, kind, content)
+
+            def answer(self, status, kind, content):
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(b"OK")
+                self.wfile.write(content)
 
             def log_message(self, *args):
                 pass

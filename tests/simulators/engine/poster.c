@@ -27,6 +27,14 @@ struct line {
     int64_t deadline_ms;
     bool busy;
     bool connecting;
+
+    /* Of an answer that answered() gets: in holds the kept part of its body. */
+    bool in_body;
+    bool keep_alive;
+    int status;
+    int64_t body_len; /* -1: until the connection ends */
+    int64_t body_got;
+    char type[64];
 };
 
 static void line_ready(struct watch *watch, uint32_t events);
@@ -42,6 +50,7 @@ static void finish(struct line *line, int status)
 
     line->busy = false;
     line->connecting = false;
+    line->in_body = false;
     str_reset(&line->in);
     poster->idle[poster->idle_count++] = slot_of(line);
     if (status == 0) {
@@ -170,6 +179,78 @@ static bool take_answer(struct line *line)
     return true;
 }
 
+/* The head of an answer that is wanted whole, cut off from line->in; false while it is not there.
+ */
+static bool take_head(struct line *line)
+{
+    char *bytes = line->in.bytes;
+    char *blank = memmem(bytes, line->in.len, "\r\n\r\n", 4);
+    const char *value;
+    size_t head;
+
+    if (blank == NULL || strncmp(bytes, "HTTP/1.", 7) != 0 || line->in.len < 12) {
+        return false;
+    }
+    head = (size_t)(blank - bytes) + 4;
+    blank[2] = '\0';
+    line->status = (bytes[9] - '0') * 100 + (bytes[10] - '0') * 10 + (bytes[11] - '0');
+    line->type[0] = '\0';
+    value = find_header(bytes, "\r\ncontent-type:");
+    if (value != NULL && strcspn(value, "\r") < sizeof(line->type)) {
+        memcpy(line->type, value, strcspn(value, "\r"));
+        line->type[strcspn(value, "\r")] = '\0';
+    }
+    value = find_header(bytes, "\r\ncontent-length:");
+    line->body_len = line->status == 204 ? 0 : -1;
+    if (value != NULL &&
+        !str_parse_int_n(value, strcspn(value, "\r"), 0, INT64_MAX, &line->body_len)) {
+        line->body_len = -1;
+    }
+    line->keep_alive =
+        line->body_len >= 0 && strcasestr(bytes, "\r\nconnection: close\r\n") == NULL;
+    line->in_body = true;
+    line->in.len -= head;
+    line->body_got = (int64_t)line->in.len;
+    memmove(bytes, bytes + head, line->in.len);
+    return true;
+}
+
+static void end_whole(struct line *line)
+{
+    struct poster *poster = line->poster;
+    struct poster_answer answer = { .status = line->status, .type = line->type };
+
+    answer.kept = line->in.len < poster->keep_bytes ? line->in.len : poster->keep_bytes;
+    *str_room(&line->in, 1) = '\0';
+    line->in.bytes[answer.kept] = '\0';
+    answer.body = line->in.bytes;
+    answer.bytes = (uint64_t)line->body_got;
+    if (!line->keep_alive) {
+        loop_close(&line->watch);
+    }
+    poster->answered(poster->context, slot_of(line), &answer);
+    finish(line, line->status);
+}
+
+/* Takes count more bytes that stand at the end of line->in. */
+static void take_whole(struct line *line, size_t count)
+{
+    if (line->in_body) {
+        line->body_got += (int64_t)count;
+    } else if (!take_head(line)) {
+        if (line->in.len > (size_t)4 * ANSWER_BYTES) {
+            finish(line, 0);
+        }
+        return;
+    }
+    if (line->in.len > line->poster->keep_bytes) {
+        line->in.len = line->poster->keep_bytes;
+    }
+    if (line->body_len >= 0 && line->body_got >= line->body_len) {
+        end_whole(line);
+    }
+}
+
 static void line_ready(struct watch *watch, uint32_t events)
 {
     struct line *line = (struct line *)watch;
@@ -199,6 +280,10 @@ static void line_ready(struct watch *watch, uint32_t events)
     }
     if (count <= 0 || !line->busy) {
         /* The other side ended an idle connection, or broke one whose answer we await. */
+        if (count == 0 && line->in_body && line->body_len < 0) {
+            end_whole(line);
+            return;
+        }
         str_reset(&line->in);
         if (line->busy) {
             finish(line, 0);
@@ -209,6 +294,10 @@ static void line_ready(struct watch *watch, uint32_t events)
     }
     line->in.len += (size_t)count;
     line->in.bytes[line->in.len] = '\0';
+    if (line->poster->answered != NULL) {
+        take_whole(line, (size_t)count);
+        return;
+    }
     if (!take_answer(line) && line->in.len > (size_t)4 * ANSWER_BYTES) {
         finish(line, 0);
     }

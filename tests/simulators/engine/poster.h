@@ -12,6 +12,8 @@
  * broke, and the slot that next() was called with. After a broken connection the poster waits a
  * little, so that a receiver that is down is not stormed.
  *
+ * A poster with answered() reads whole answers, of any length, and shows each before done().
+ *
  * Own code instead of libcurl: this posts one constant request and reads a status, and its CPU is
  * measured with the product's; README.md has the figures.
  */
@@ -39,12 +41,26 @@ struct post {
 typedef bool (*poster_next_fn)(void *context, uint32_t slot, struct post *post);
 typedef void (*poster_done_fn)(void *context, uint32_t slot, int status);
 
+/* A whole answer; the body and the type are those of this call only. */
+struct poster_answer {
+    int status;
+    const char *type; /* of the body; "" when it was not told */
+    const char *body; /* its first bytes, NUL after them */
+    size_t kept;      /* how many those are: keep_bytes at most */
+    uint64_t bytes;   /* of the whole body */
+};
+
+typedef void (*poster_answered_fn)(void *context, uint32_t slot,
+                                   const struct poster_answer *answer);
+
 struct line;
 
 struct poster {
     struct loop *loop;
     poster_next_fn next;
     poster_done_fn done;
+    poster_answered_fn answered; /* or NULL: the status is all that is wanted */
+    size_t keep_bytes;           /* of each body, for answered() */
     void *context;
     long timeout_ms;
 

@@ -18,7 +18,7 @@
 #include "engine/server.h"
 #include "engine/wheel.h"
 
-#define TURNS_POSTERS_MAX 4
+#define TURNS_POSTERS_MAX 8
 
 struct turns {
     struct loop *loop;

@@ -1,9 +1,10 @@
 /*
- * report_sink - receives delivery reports as cheaply as can be, to measure who posts them
+ * report_sink - receives delivery reports and calls as cheaply as can be, to measure who posts them
  *
  *     report_sink <host:port>
  *
- * Answers 200 to every request; prints "listening <address>" and, on SIGTERM, how many it took.
+ * Answers 200 to every request, with an empty document for answered calls; prints
+ * "listening <address>" and, on SIGTERM, how many it took.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -23,8 +24,9 @@ static void take(void *context, struct conn *conn, struct request *request)
 {
     (void)request;
     ((struct sink *)context)->taken++;
-    server_answer(conn,
-                  &(struct answer){ .status = 200, .type = "text/plain", .body = "OK", .len = 2 });
+    server_answer(
+        conn,
+        &(struct answer){ .status = 200, .type = "text/plain", .body = "<Response/>", .len = 11 });
 }
 
 static void stop(struct watch *watch, uint32_t events)

@@ -59,22 +59,24 @@ static bool is_lane(const char *word)
 /* The route asked for must exist; without one, the only route. */
 static const char *pick_route(const struct stage_def *def, const char *wanted, struct str *problems)
 {
-    if (!topic_stage_is_routed(def->name)) {
+    const char *const *routes = topic_stage_routes(def->name);
+
+    if (routes == NULL) {
         if (wanted != NULL) {
             str_printf(problems, "--route %s: stage %s has no routes\n", wanted, def->name);
         }
         return NULL;
     }
-    if (wanted == NULL && topic_routes[1] == NULL) {
-        return topic_routes[0];
+    if (wanted == NULL && routes[1] == NULL) {
+        return routes[0];
     }
-    for (const char *const *route = topic_routes; *route != NULL; route++) {
+    for (const char *const *route = routes; *route != NULL; route++) {
         if (wanted != NULL && strcmp(*route, wanted) == 0) {
             return *route;
         }
     }
     str_printf(problems, "--route %s: one of", wanted != NULL ? wanted : "is missing");
-    for (const char *const *route = topic_routes; *route != NULL; route++) {
+    for (const char *const *route = routes; *route != NULL; route++) {
         str_printf(problems, " %s", *route);
     }
     str_puts(problems, " is required\n");

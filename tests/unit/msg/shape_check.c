@@ -68,7 +68,7 @@ static void put_topic(struct str *out, const struct topic *topic)
         str_printf(out, ", \"stage\": \"%s\"", topic->stage);
     }
     str_printf(out,
-               ", \"routed\": %s, \"partner\": %s, \"fields\": ", topic->routed ? "true" : "false",
+               ", \"routed\": %s, \"partner\": %s, \"fields\": ", topic->routes != NULL ? "true" : "false",
                topic->partner ? "true" : "false");
     put_fields(out, topic->shape);
     str_putc(out, '}');

@@ -277,7 +277,8 @@ bool batch_claim(struct db *db, struct batch *batch, const struct window *window
 static const struct db_statement begin_pass = {
     "batch_begin_pass",
     "UPDATE batches SET pass = pass + 1, claimed_seq = first_seq - 1,"
-    "       recorded_seq = first_seq - 1, claim = NULL, waiting = $4, again_ms = $5, " NOTE_END
+    "       recorded_seq = first_seq - 1, claim = NULL, waiting = $4, again_ms = $5,"
+    "       calling = false, retry_at = NULL, woken_at = NULL, " NOTE_END
     " WHERE campaign_id = $1 AND batch = $2",
     5,
 };

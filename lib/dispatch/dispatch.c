@@ -364,16 +364,17 @@ static bool is_wanted(struct run *run, bool *out_wanted, struct err *err)
         repeat_end(run);
         return true;
     }
+    if (batch->rests) { /* woken before, by a message that came first */
+        return true;
+    }
     if (batch->expired || strcmp(batch->status, "cancelling") == 0 ||
         campaign_status_is_final(batch->status)) {
         if (run->def->calls) { /* some may still be under way */
+            emit_placed(run);
             return batch_end(stage_db(run->stage), batch, BATCH_CALLING, 0, err);
         }
         emit_done(run, paced);
         return batch_end(stage_db(run->stage), batch, BATCH_FINISH, 0, err);
-    }
-    if (batch->rests) { /* woken before, by a message that came first */
-        return true;
     }
     if (strcmp(batch->status, "paused") == 0) {
         return batch_end(stage_db(run->stage), batch, BATCH_WAIT, 0, err);

@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/str.h"
+#include "msg/campaign.h"
 #include "request.h"
 
 enum body_kind {
@@ -29,9 +30,10 @@ struct route {
     const char *path; /* {id} stands for one segment */
     int scope;        /* SCOPE_NONE: no key is needed */
     enum body_kind body;
-    bool inline_answer; /* answered by the HTTP thread: never waits */
-    bool acts;          /* honours Idempotency-Key */
-    unsigned features;  /* PLAN_BITs that the account's plan must have */
+    bool inline_answer;   /* answered by the HTTP thread: never waits */
+    bool acts;            /* honours Idempotency-Key */
+    enum channel channel; /* of a campaign that is streamed */
+    unsigned features;    /* PLAN_BITs that the account's plan must have */
     handle_fn *handle;
     const char *summary;
 };
@@ -56,6 +58,6 @@ handle_fn get_alerts, get_balance, get_campaign, get_campaigns, get_events, get_
     get_payments, get_performance, get_plans, get_provider_balance, get_readyz, get_receipt,
     get_recipients, get_rejects, get_stats, get_token_receipt, get_usage, post_alert_settings,
     post_cancel, post_launch, post_messages_send, post_pause, post_purchase, post_quote,
-    post_resume, post_retry, post_sms, post_transfer;
+    post_resume, post_retry, post_sms, post_transfer, post_voice;
 
 #endif

@@ -20,6 +20,8 @@ const struct route routes[] = {
       .summary = "What a text costs, and why; nothing is stored or sent" },
     { "POST", "/api/communications/sms", SCOPE_SEND, BODY_ROWS, .acts = true, .features = API, .handle = post_sms,
       .summary = "Create an SMS campaign from inline recipients or a streamed file" },
+    { "POST", "/api/communications/voice", SCOPE_SEND, BODY_ROWS, .acts = true, .channel = CHANNEL_VOICE, .features = API,
+      .handle = post_voice, .summary = "Create a campaign of calls from inline recipients or a streamed file" },
     { "GET", "/api/communications/campaigns", SCOPE_READ, .features = API, .handle = get_campaigns,
       .summary = "The account's campaigns, page by page" },
     { "GET", "/api/communications/campaigns/{id}", SCOPE_READ, .features = API, .handle = get_campaign,

@@ -30,6 +30,9 @@ struct settings {
     long transfer_max;
     long transfer_day_max;
     struct at_conf at;
+    const char *audio_folder;
+    const char *media_secret;
+    const char *fallback_audio_url;
 };
 
 extern const struct conf_item settings_items[];

@@ -37,5 +37,6 @@ const struct conf_item settings_items[] = {
              1000000000000,
              "Most tokens that an account may transfer within 24 hours; 0 means no limit."),
     AT_CONF_ITEMS(struct settings, at.),
+    AUDIO_CONF_ITEMS(struct settings, audio.),
     CONF_END,
 };

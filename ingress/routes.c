@@ -96,6 +96,8 @@ const struct route routes[] = {
       .summary = "The provider's incoming messages" },
     { "POST", "/api/communications/webhooks/sms", SCOPE_NONE, BODY_CALLBACK,
       .summary = "Either of them, and opt-out notices" },
+    { "POST", "/api/communications/webhooks/voice", SCOPE_NONE, BODY_CALLBACK,
+      .summary = "The provider's calls: what a callee hears, keys that are pressed, ends" },
     { "POST", "/api/pay/{secret}", SCOPE_NONE, BODY_PAYMENT,
       .summary = "What M-Pesa says of a prompt" },
     { "POST", "/api/payments/mpesa/callback", SCOPE_NONE, BODY_PAYMENT,

@@ -476,6 +476,19 @@ def test_without_a_folder(env):
     reply = env.ask("POST", ASSETS, wav(), key="send", content_type="audio/wav")
     refused(503, "audio_off", reply)
     expect(env.ask("GET", ASSETS, key="read").status, 200, "lists need none")
+    asset = post(env, wav(seed=1100)).body["id"]
+    for method, path in (("GET", "/audio"), ("DELETE", "")):
+        refused(503, "audio_off", env.ask(method, "%s/%s%s" % (ASSETS, asset, path), key="send"))
+
+
+def test_a_folder_that_went_away(env):
+    own = audio(env, AUDIO_FOLDER=str(env.dir / "away"))
+    (env.dir / "away").rmdir()
+    refused(503, "audio_folder", post(env, wav(), port=own.port))
+    refused(503, "audio_folder", post(env, wav(60), port=own.port))  # while it comes
+    (env.dir / "away").mkdir()
+    expect(post(env, wav(seed=1200), port=own.port).status, 201, "once it is back")
+    own.stop()
 
 
 def start_fails(env, setting, **settings):

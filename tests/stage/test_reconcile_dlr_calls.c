@@ -1,6 +1,7 @@
 /* reconcile-dlr: how a call ended decides what became of its recipient, what it costs, and whether
  * it is called again */
 #include "reconcile_calls_scene.h"
+#include "usage/usage.h"
 
 static void each_end_has_its_meaning(void **state)
 {
@@ -310,6 +311,26 @@ static void a_batch_that_is_over_is_settled_by_its_last_doubt(void **state)
     assert_string_equal(calls_tokens(fake, id), "2 captured 14 released");
 }
 
+/* By network, as it is read: "recipients tokens delivered failed failed_tokens", and the rest. */
+static const char *used(struct fake_stage *fake)
+{
+    static char text[100];
+    struct arena *arena = arena_create(1 << 20);
+    struct usage usage;
+    struct err err;
+
+    if (!usage_read(fake_db(fake), 1, 2, 5, clock_now_ms() + 1000, arena, &usage, &err)) {
+        fail_msg("%s: %s", err.what, err.detail);
+    }
+    assert_int_equal(usage.network_count, 1);
+    snprintf(text, sizeof text, "%lld %lld %lld %lld %lld, %lld",
+             (long long)usage.networks[0].recipients, (long long)usage.networks[0].tokens,
+             (long long)usage.networks[0].delivered, (long long)usage.networks[0].failed,
+             (long long)usage.networks[0].failed_tokens, (long long)usage.uncounted);
+    arena_destroy(arena);
+    return text;
+}
+
 /* By network: what calls cost, and not what was held for them. */
 static void calls_are_counted_by_what_they_cost(void **state)
 {
@@ -317,6 +338,7 @@ static void calls_are_counted_by_what_they_cost(void **state)
     int64_t id = calls_placed(fake, "n", 4, "attempts = 1");
 
     assert_done(fake, calls_ended(fake, id, "n", 1, ANSWERED(70)));
+    assert_string_equal(used(fake), "4 4 1 0 0, 0");
     assert_done(fake, calls_ended(fake, id, "n", 2, MISSED));
     assert_done(fake, calls_ended(fake, id, "n", 3, ANSWERED(5)));
     assert_done(fake, calls_ended(fake, id, "n", 4, REFUSED));
@@ -331,6 +353,7 @@ static void calls_are_counted_by_what_they_cost(void **state)
                                         "                 failed, failed_tokens)"
                                         "  FROM network_usage"),
                         "4 6 2 0 0");
+    assert_string_equal(used(fake), "4 6 2 0 0, 0");
 }
 
 int main(void)

@@ -67,14 +67,18 @@ static enum reply send_asset(struct request *req, const struct audio_asset *asse
 {
     const char *etag = arena_printf(req->arena, "\"%s\"", asset->sha256);
     const char *range = strcmp(req->method, "GET") == 0 ? req->range : NULL;
+    enum reply reply = audio_view_check_folder(req);
     int64_t first, count;
 
+    if (reply != REPLY_NONE) {
+        return reply;
+    }
     req->accepts_ranges = true;
     if (!http_etag_listed(req->if_none_match, etag) &&
         http_range_read(range, req->if_range, etag, asset->bytes, &first, &count) ==
             HTTP_RANGE_NONE) {
-        enum reply reply = refuse(req, REPLY_BAD_RANGE, "bad_range", "Range",
-                                  "the file has %lld bytes", (long long)asset->bytes);
+        reply = refuse(req, REPLY_BAD_RANGE, "bad_range", "Range", "the file has %lld bytes",
+                       (long long)asset->bytes);
         req->content_range = arena_printf(req->arena, "bytes */%lld", (long long)asset->bytes);
         return reply;
     }

@@ -741,6 +741,7 @@ class Chain:
         self.tumactl("verify")
         stats = self.simulator.stats()
         expect(stats["duplicates"], 0, "messages accepted twice")
+        expect(stats["voice"]["duplicates"], 0, "numbers called twice by one request's name")
         if self.mpesa is not None:
             self.mpesa.audit()
         if self.count_parked():

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "audio/address.h"
 #include "audio/folder.h"
 #include "base/clock.h"
 #include "broker/broker.h"
@@ -24,11 +25,13 @@
 #include "idempotency.h"
 #include "limit.h"
 #include "metrics/metrics.h"
+#include "provider/at_voice_xml.h"
 #include "routes.h"
 #include "server.h"
 #include "settings.h"
 #include "sound.h"
 #include "stream.h"
+#include "voice_hook.h"
 
 #define EXIT_SETTINGS 78 /* EX_CONFIG */
 #define TICK_MS 200
@@ -138,6 +141,12 @@ static void check_settings(const struct settings *settings, struct str *problems
         strpbrk(settings->webhook_token, "/?#&%+ ") != NULL) {
         str_puts(problems, "COMMUNICATIONS_WEBHOOK_TOKEN: 1 to 127 letters, digits or - _ . ~\n");
     }
+    struct str scratch = { 0 };
+    if (*settings->fallback_audio_url != '\0' &&
+        !at_xml_play(&scratch, settings->fallback_audio_url, &err)) {
+        str_printf(problems, "AT_VOICE_FALLBACK_AUDIO_URL: %s\n", err.detail);
+    }
+    str_free(&scratch);
     if (!at_conf_check(&settings->at, &err)) {
         str_printf(problems, "%s\n", err.detail);
     }
@@ -243,6 +252,7 @@ static bool start(struct app *app, struct arena *arena, struct server **out_serv
     app->key_limit = limit_create(arena, settings->rate_per_key);
     app->address_limit = limit_create(arena, settings->rate_per_address);
     app->work = work_create(settings);
+    app->voice = voice_hooks_create(app);
     return server_start(app, out_server, err);
 }
 
@@ -253,10 +263,12 @@ static bool stop(struct app *app, struct server *server)
         log_error(&main_log, "not_drained", KV_STR("detail", "requests are still under way"));
         return false;
     }
+    voice_hooks_stop(app->voice);
     work_destroy(app->work);
     publisher_stop(app->publisher, CONFIRM_MS);
     server_destroy(server);
     publisher_destroy(app->publisher);
+    voice_hooks_destroy(app->voice);
     auth_destroy(app->auth);
     if (app->cache != NULL) {
         cache_destroy(app->cache);

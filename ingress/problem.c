@@ -95,25 +95,39 @@ enum reply refuse(struct request *req, enum reply reply, const char *code, const
     return reply;
 }
 
-/* Fields of a campaign as the record names them, and as the two families of the API do. */
+/* Fields of a campaign as the record names them, and as the families of the API do. */
 static const struct {
-    const char *record, *messages, *communications;
+    const char *record, *messages, *communications, *voice;
 } names[] = {
-    { "message_template", "message", "messageTemplate" },
-    { "sender_id", "sender_id", "senderId" },
-    { "scheduled_at", "options.scheduled_time", "scheduledTime" },
-    { "priority", "options.priority", "priority" },
-    { "expires_at", "expires_at", "expiresAt" },
-    { "missing_default", "missing_default", "missingDefault" },
+    { "message_template", "message", "messageTemplate", "sayTemplate" },
+    { "sender_id", "sender_id", "senderId", "callerId" },
+    { "scheduled_at", "options.scheduled_time", "scheduledTime", "scheduledTime" },
+    { "priority", "options.priority", "priority", "priority" },
+    { "expires_at", "expires_at", "expiresAt", "expiresAt" },
+    { "missing_default", "missing_default", "missingDefault", "missingDefault" },
+    { "voice.audio", NULL, NULL, "audioAssetId" },
+    { "voice.say_voice", NULL, NULL, "voice" },
+    { "voice.repeat_key", NULL, NULL, "keys.repeat" },
+    { "voice.repeats", NULL, NULL, "keys.repeats" },
+    { "voice.stop_key", NULL, NULL, "keys.stop" },
+    { "voice.answers", NULL, NULL, "keys.answers" },
+    { "voice.wait_s", NULL, NULL, "keys.waitSeconds" },
+    { "voice.thanks", NULL, NULL, "keys.thanks" },
+    { "voice.stopped", NULL, NULL, "keys.stopped" },
 };
 
 static const char *rename_field(const struct request *req, const char *field)
 {
-    bool messages = req->route != NULL && strncmp(req->route->path, "/api/messages/", 14) == 0;
+    const char *path = req->route != NULL ? req->route->path : "";
+    const bool messages = strncmp(path, "/api/messages/", 14) == 0;
+    const bool voice = strcmp(path, "/api/communications/voice") == 0;
 
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         if (strcmp(names[i].record, field) == 0) {
-            return messages ? names[i].messages : names[i].communications;
+            const char *name = voice      ? names[i].voice
+                               : messages ? names[i].messages
+                                          : names[i].communications;
+            return name != NULL ? name : field;
         }
     }
     return field;

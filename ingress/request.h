@@ -45,6 +45,7 @@ struct stream;
 struct streams;
 struct upload;
 struct visit;
+struct voice_hooks;
 
 /* What all requests share. Immutable, or with locks of its own. */
 struct app {
@@ -60,6 +61,7 @@ struct app {
     /* Callbacks by what was made of them (enum callback_made) and whether the broker has it. */
     struct metric *callbacks[4][2];
     struct cache *cache;
+    struct voice_hooks *voice;
 };
 
 /* The answers there are. Statuses and titles: the table in problem.c. */

@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/str.h"
+#include "msg/campaign.h"
 #include "request.h"
 
 enum body_kind {
@@ -32,9 +33,10 @@ struct route {
     const char *path; /* {id} stands for one segment; there are at most ROUTE_PARAMETERS */
     int scope;        /* SCOPE_NONE: no key is needed */
     enum body_kind body;
-    bool inline_answer; /* answered by the HTTP thread: never waits */
-    bool acts;          /* honours Idempotency-Key */
-    unsigned features;  /* PLAN_BITs that the account's plan must have */
+    bool inline_answer;   /* answered by the HTTP thread: never waits */
+    bool acts;            /* honours Idempotency-Key */
+    enum channel channel; /* of a campaign that is streamed */
+    unsigned features;    /* PLAN_BITs that the account's plan must have */
     /* True: not counted against its address. A provider's requests that are proven to be its. */
     bool (*is_welcome)(const struct request *req);
     handle_fn *handle;
@@ -66,6 +68,6 @@ handle_fn delete_audio_asset, get_alerts, get_audio, get_audio_asset, get_audio_
     get_plans, get_provider_balance, get_readyz, get_receipt, get_recipients, get_rejects,
     get_stats, get_token_receipt, get_usage, post_alert_settings, post_audio_assets, post_cancel,
     post_launch, post_messages_send, post_pause, post_purchase, post_quote, post_resume, post_retry,
-    post_sms, post_transfer;
+    post_sms, post_transfer, post_voice;
 
 #endif

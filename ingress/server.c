@@ -44,6 +44,7 @@ static const struct {
         "{\"type\":\"urn:tuma:problem:" type "\",\"title\":\"" title "\",\"status\":" #status      \
         ",\"detail\":\"" detail "\",\"code\":\"" code "\"}"
     [CANNED_OK] = { 200, "text/plain", "OK\n" },
+    [CANNED_EMPTY] = { 200, "text/plain", "" },
     [CANNED_ACCEPTED] = { 200, "application/json",
                           "{\"ResultCode\":0,\"ResultDesc\":\"Accepted\"}" },
     [CANNED_FORBIDDEN] = { PROBLEM(
@@ -207,7 +208,8 @@ static enum MHD_Result begin(struct visit *visit, const char *path, const char *
 
     visit->req = NULL;
     if (head_read(visit->connection, &head, &ambiguity) &&
-        callbacks_begin(visit, path, method, &head, &result)) {
+        (callbacks_begin(visit, path, method, &head, &result) ||
+         voice_begin(visit, path, method, &head, &result))) {
         return result;
     }
     return requests_begin(visit, path, method, &head, ambiguity);
@@ -237,6 +239,9 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 
     (void)context;
     (void)connection;
+    if (visit != NULL && visit->voice != NULL) { /* broken off */
+        voice_end(visit);
+    }
     if (visit != NULL && visit->req != NULL) {
         requests_end(visit, how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
         visit->req = NULL;

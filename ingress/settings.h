@@ -32,6 +32,7 @@ struct settings {
     long transfer_day_max;
     struct at_conf at;
     struct audio_conf audio;
+    const char *fallback_audio_url;
 };
 
 extern const struct conf_item settings_items[];

@@ -53,8 +53,9 @@ static const char *home_queue(struct ctl *ctl, const char *stage, const char *ke
     if (strcmp(key, stage) != 0) {
         return key;
     }
-    topic_queue(ctl->amqp_prefix, stage, topic_stage_is_routed(stage) ? topic_routes[0] : NULL,
-                LANE_NORMAL, &name);
+    topic_queue(ctl->amqp_prefix, stage,
+                topic_stage_is_routed(stage) ? topic_stage_routes(stage)[0] : NULL, LANE_NORMAL,
+                &name);
     kept = arena_strdup(ctl->arena, name.bytes);
     str_free(&name);
     return kept;

@@ -37,8 +37,8 @@ void stages_queues(const char *prefix, stages_queue_fn *fn, void *context)
         if (!topic->stage || !is_first(topic)) {
             continue;
         }
-        if (topic->routed) {
-            for (const char *const *route = topic_routes; *route; route++) {
+        if (topic->routes) {
+            for (const char *const *route = topic->routes; *route; route++) {
                 each_lane(prefix, topic->stage, *route, fn, context);
             }
         } else {

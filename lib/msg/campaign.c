@@ -16,11 +16,39 @@
 
 const char *const missing_words[] = { "block", "skip", "default", NULL };
 
+const char *const channel_words[] = { "sms", "voice", NULL };
+
+static const struct field voice_fields[] = {
+    FIELD_STR(struct campaign_voice, audio, 0, CAMPAIGN_ID_MAX, FIELD_OPTIONAL),
+    FIELD_STR(struct campaign_voice, say_voice, 0, CAMPAIGN_SAY_VOICE_MAX, FIELD_OPTIONAL),
+    FIELD_INT(struct campaign_voice, attempts, 0, CAMPAIGN_ATTEMPTS_MAX, FIELD_OPTIONAL),
+    FIELD_INT(struct campaign_voice, retry_after_s, 0, CAMPAIGN_RETRY_S_MAX, FIELD_OPTIONAL),
+    FIELD_INT(struct campaign_voice, below_percent, 0, 100, FIELD_OPTIONAL),
+    FIELD_STR(struct campaign_voice, repeat_key, 0, 1, FIELD_OPTIONAL),
+    FIELD_INT(struct campaign_voice, repeats, 0, CAMPAIGN_REPEATS_MAX, FIELD_OPTIONAL),
+    FIELD_STR(struct campaign_voice, stop_key, 0, 1, FIELD_OPTIONAL),
+    FIELD_MAP(struct campaign_voice, answers, CAMPAIGN_ANSWERS_MAX, CAMPAIGN_LABEL_MAX,
+              FIELD_OPTIONAL),
+    FIELD_INT(struct campaign_voice, wait_s, 0, CAMPAIGN_WAIT_S_MAX, FIELD_OPTIONAL),
+    FIELD_STR(struct campaign_voice, thanks, 0, CAMPAIGN_CLOSING_MAX, FIELD_OPTIONAL),
+    FIELD_STR(struct campaign_voice, stopped, 0, CAMPAIGN_CLOSING_MAX, FIELD_OPTIONAL),
+    FIELD_END,
+};
+
+static const struct shape voice_shape = {
+    .type = "voice",
+    .size = sizeof(struct campaign_voice),
+    .fields = voice_fields,
+};
+
 static const struct field submitted_fields[] = {
     FIELD_STR(struct campaign_submitted, campaign, 1, CAMPAIGN_ID_MAX, FIELD_OPTIONAL),
     FIELD_STR(struct campaign_submitted, reference, 1, CAMPAIGN_REFERENCE_MAX, FIELD_OPTIONAL),
     FIELD_STR(struct campaign_submitted, title, 1, CAMPAIGN_TITLE_MAX),
-    FIELD_STR(struct campaign_submitted, message_template, 1, CAMPAIGN_TEMPLATE_MAX),
+    FIELD_ENUM(struct campaign_submitted, channel, channel_words, FIELD_OPTIONAL),
+    FIELD_OBJECT(struct campaign_submitted, voice, &voice_shape, FIELD_OPTIONAL),
+    FIELD_STR(struct campaign_submitted, message_template, 0, CAMPAIGN_TEMPLATE_MAX,
+              FIELD_OPTIONAL),
     FIELD_STR(struct campaign_submitted, sender_id, 0, SENDER_ID_MAX, FIELD_OPTIONAL),
     FIELD_ENUM(struct campaign_submitted, missing, missing_words, FIELD_OPTIONAL),
     FIELD_STR(struct campaign_submitted, missing_default, 0, CAMPAIGN_MISSING_DEFAULT_MAX,
@@ -118,6 +146,12 @@ static const struct field batch_fields[] = {
 
 const struct shape batch_ready_v1 = {
     .type = "batch.ready.v1",
+    .size = sizeof(struct batch_fact),
+    .fields = batch_fields,
+};
+
+const struct shape batch_placed_v1 = {
+    .type = "batch.placed.v1",
     .size = sizeof(struct batch_fact),
     .fields = batch_fields,
 };

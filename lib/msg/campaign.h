@@ -23,10 +23,40 @@
 #define CAMPAIGN_CHUNK_ROWS 1000 /* rows in one recipients.submitted */
 #define CAMPAIGN_CHUNKS_MAX 100000
 #define BATCH_SIZE_MAX 2000
-#define SENDER_ID_MAX 15 /* 11 letters, or a phone number as sender */
+#define SENDER_ID_MAX 16 /* 11 letters, or a phone number with its plus */
+
+/* A voice campaign's own. */
+#define CAMPAIGN_ATTEMPTS_MAX 10
+#define CAMPAIGN_RETRY_S_MAX 86400
+#define CAMPAIGN_REPEATS_MAX 5
+#define CAMPAIGN_WAIT_S_MAX 60
+#define CAMPAIGN_ANSWERS_MAX 12 /* 0 to 9, '*' and '#' */
+#define CAMPAIGN_LABEL_MAX 100
+#define CAMPAIGN_CLOSING_MAX 300 /* bytes of what is said at the end */
+#define CAMPAIGN_SAY_VOICE_MAX 64
+#define CAMPAIGN_SAY_MAX 2000 /* characters of a text that is spoken */
+
+enum channel { CHANNEL_SMS, CHANNEL_VOICE };
+extern const char *const channel_words[]; /* "sms" "voice" NULL */
 
 enum missing_policy { MISSING_BLOCK, MISSING_SKIP, MISSING_DEFAULT };
 extern const char *const missing_words[]; /* "block" "skip" "default" NULL */
+
+/* What is heard and asked in a call; message_template is spoken unless audio is named. */
+struct campaign_voice {
+    const char *audio;      /* "aud_…"; "" none */
+    const char *say_voice;  /* "man", "woman" or a provider's name; "" its own */
+    int64_t attempts;       /* calls to one who does not answer; 0: as the operator has set */
+    int64_t retry_after_s;  /* pause before the second call, longer each time; 0: as set */
+    int64_t below_percent;  /* whoever listened to less is called once more; 0: nobody */
+    const char *repeat_key; /* "1": hear it again; "" none */
+    int64_t repeats;        /* how often that works; 0 with a key: once */
+    const char *stop_key;   /* "9": no more calls or messages; "" none */
+    struct map answers;     /* key: what it means */
+    int64_t wait_s;         /* how long a key is waited for; 0: 10 */
+    const char *thanks;     /* said after an answer; "" nothing */
+    const char *stopped;    /* said after the stop key; "" nothing */
+};
 
 /*
  * campaign.submitted.v1: the definition of a campaign, with its recipients inline (rows present)
@@ -37,9 +67,11 @@ struct campaign_submitted {
     const char *campaign;
     const char *reference;
     const char *title;
-    const char *message_template;
-    const char *sender_id;       /* "" means the account's default */
-    int missing;                 /* enum missing_policy */
+    int channel;                  /* enum channel */
+    struct campaign_voice voice;  /* of CHANNEL_VOICE only */
+    const char *message_template; /* spoken, by voice; then "" with an audio */
+    const char *sender_id; /* "" means the account's default; by voice the number that calls */
+    int missing;           /* enum missing_policy */
     const char *missing_default; /* text for MISSING_DEFAULT */
     bool keep_whitespace;        /* default: runs of white space are folded */
     const char *country;         /* ISO code for numbers without one; "" means the account's */
@@ -74,8 +106,8 @@ struct campaign_fact {
     const char *campaign;
 };
 
-/* batch.ready, .done. batch counts from 1 within its campaign; size is an upper bound of
- * recipients: what the pacing charges. */
+/* batch.ready, .placed (calls only: none of this pass is left to place), .done. batch counts from 1
+ * within its campaign; size is an upper bound of recipients: what the pacing charges. */
 struct batch_fact {
     const char *campaign;
     int64_t batch;
@@ -105,6 +137,7 @@ extern const struct shape campaign_resumed_v1;
 extern const struct shape campaign_cancelled_v1;
 extern const struct shape batch_ready_v1;
 extern const struct shape batch_paced_v1;
+extern const struct shape batch_placed_v1;
 extern const struct shape batch_done_v1;
 
 #endif

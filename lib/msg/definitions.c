@@ -35,6 +35,7 @@ static const struct stage_queue {
 } stage_queues[] = {
     { .stage = "rate-limit", .single_active = true }, /* one pace per route */
     { .stage = "send-sms", .length_max = PACED_LENGTH_MAX },
+    { .stage = "place-call", .length_max = PACED_LENGTH_MAX },
     { .stage = NULL },
 };
 
@@ -130,11 +131,11 @@ typedef void queue_fn(struct definitions *defs, const char *stage, const char *r
 static void each_queue(struct definitions *defs, const char *stage, queue_fn *fn)
 {
     static const char *const no_route[] = { "", NULL };
-    bool routed = topic_stage_is_routed(stage);
+    const char *const *routes = topic_stage_routes(stage);
 
-    for (const char *const *route = routed ? topic_routes : no_route; *route != NULL; route++) {
+    for (const char *const *route = routes ? routes : no_route; *route != NULL; route++) {
         for (int lane = 0; lane < LANE_COUNT; lane++) {
-            fn(defs, stage, routed ? *route : NULL, (enum lane)lane);
+            fn(defs, stage, routes ? *route : NULL, (enum lane)lane);
         }
     }
 }
@@ -304,7 +305,7 @@ static void put_stage_policy(struct definitions *defs, const char *stage)
     put_literal(&defs->b, ".");
     put_literal(&defs->b, stage);
     if (topic_stage_is_routed(stage)) {
-        put_choice(&defs->b, topic_routes);
+        put_choice(&defs->b, topic_stage_routes(stage));
     }
     put_choice(&defs->b, lane_words);
     str_putc(&defs->b, '$');

@@ -49,6 +49,30 @@ const struct shape sms_received_v1 = {
     .fields = sms_received_fields,
 };
 
+static const struct field call_reported_fields[] = {
+    FIELD_STR(struct call_reported, provider, 1, REPORT_PROVIDER_MAX),
+    FIELD_STR(struct call_reported, session, 1, REPORT_ID_MAX),
+    FIELD_STR(struct call_reported, phone, 0, REPORT_PHONE_MAX, FIELD_OPTIONAL),
+    FIELD_STR(struct call_reported, request, 0, REPORT_WORD_MAX, FIELD_OPTIONAL),
+    FIELD_STR(struct call_reported, campaign, 0, REPORT_WORD_MAX, FIELD_OPTIONAL),
+    FIELD_BOOL(struct call_reported, ended, FIELD_OPTIONAL),
+    FIELD_INT(struct call_reported, step, 0, 100, FIELD_OPTIONAL),
+    FIELD_STR(struct call_reported, keys, 0, REPORT_KEYS_MAX, FIELD_OPTIONAL),
+    FIELD_INT(struct call_reported, duration_s, 0, REPORT_DURATION_S_MAX, FIELD_OPTIONAL),
+    FIELD_INT(struct call_reported, amount_e4, 0, INT32_MAX, FIELD_OPTIONAL),
+    FIELD_STR(struct call_reported, currency, 0, 3, FIELD_OPTIONAL),
+    FIELD_STR(struct call_reported, status, 0, REPORT_WORD_MAX, FIELD_OPTIONAL),
+    FIELD_STR(struct call_reported, cause, 0, REPORT_WORD_MAX, FIELD_OPTIONAL),
+    MESSAGE_TIME(struct call_reported, received_ms, "received_at"),
+    FIELD_END,
+};
+
+const struct shape call_reported_v1 = {
+    .type = "call.reported.v1",
+    .size = sizeof(struct call_reported),
+    .fields = call_reported_fields,
+};
+
 static const struct field callback_misread_fields[] = {
     FIELD_STR(struct callback_misread, provider, 1, REPORT_PROVIDER_MAX),
     FIELD_STR(struct callback_misread, kind, 1, REPORT_WORD_MAX),

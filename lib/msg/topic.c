@@ -19,6 +19,10 @@
         .shape = &(the_shape), .exchange = "events"                                                \
     }
 
+const char *const topic_routes[] = { "sms", "voice", NULL };
+static const char *const sms[] = { "sms", NULL };
+static const char *const voice[] = { "voice", NULL };
+
 /* clang-format off */
 const struct topic topics[] = {
     READ_BY("render-template", recipients_submitted_v1, "campaigns", .partner = true),
@@ -29,11 +33,14 @@ const struct topic topics[] = {
     READ_BY("split-batches",   campaign_reserved_v1,    "campaigns"),
     READ_BY("split-batches",   campaign_resumed_v1,     "campaigns"),
     READ_BY("split-batches",   campaign_cancelled_v1,   "campaigns"),
+    READ_BY("split-batches",   batch_placed_v1,         "campaigns"),
     READ_BY("split-batches",   batch_done_v1,           "campaigns"),
-    READ_BY("rate-limit",      batch_ready_v1,          "campaigns", .routed = true),
-    READ_BY("send-sms",        batch_paced_v1,          "campaigns", .routed = true),
+    READ_BY("rate-limit",      batch_ready_v1,          "campaigns", .routes = topic_routes),
+    READ_BY("send-sms",        batch_paced_v1,          "campaigns", .routes = sms),
+    READ_BY("place-call",      batch_paced_v1,          "campaigns", .routes = voice),
     READ_BY("reconcile-dlr",   delivery_reported_v1,    "reports"),
     READ_BY("reconcile-dlr",   sms_received_v1,         "reports"),
+    READ_BY("reconcile-dlr",   call_reported_v1,        "reports"),
     READ_BY("reconcile-dlr",   callback_misread_v1,     "reports"),
     READ_BY("settle-payment",  payment_requested_v1,    "payments"),
     READ_BY("settle-payment",  payment_reported_v1,     "payments"),
@@ -49,8 +56,6 @@ const struct topic topics[] = {
 };
 /* clang-format on */
 
-const char *const topic_routes[] = { "sms", NULL };
-
 const int topic_delays_s[] = { 1, 5, 10, 30, 120, 600, 0 };
 
 const struct topic *topic_find(const char *type)
@@ -63,14 +68,42 @@ const struct topic *topic_find(const char *type)
     return NULL;
 }
 
-bool topic_stage_is_routed(const char *stage)
+const char *const *topic_stage_routes(const char *stage)
 {
     for (const struct topic *topic = topics; topic->shape != NULL; topic++) {
         if (topic->stage != NULL && strcmp(topic->stage, stage) == 0) {
-            return topic->routed;
+            return topic->routes;
         }
     }
-    return false;
+    return NULL;
+}
+
+bool topic_stage_is_routed(const char *stage)
+{
+    return topic_stage_routes(stage) != NULL;
+}
+
+static bool is_among(const char *const *routes, const char *route)
+{
+    while (*routes != NULL && strcmp(*routes, route) != 0) {
+        routes++;
+    }
+    return *routes != NULL;
+}
+
+const struct topic *topic_over(const struct topic *topic, const char *route)
+{
+    const struct shape *shape = topic->shape;
+
+    if (topic->routes == NULL) {
+        return topic;
+    }
+    for (; topic->shape == shape; topic++) {
+        if (is_among(topic->routes, route)) {
+            return topic;
+        }
+    }
+    panic("%s does not travel over route '%s'", shape->type, route);
 }
 
 /* "batch.ready.v1" to "batch.ready". */
@@ -94,7 +127,7 @@ void topic_exchange(const char *prefix, const struct topic *topic, struct str *o
 
 void topic_key(const struct topic *topic, const char *route, enum lane lane, struct str *out)
 {
-    if (topic->stage == NULL || topic->routed != (route != NULL)) {
+    if (topic->stage == NULL || (topic->routes != NULL) != (route != NULL)) {
         panic("no routing key for %s over route '%s'", topic->shape->type,
               route != NULL ? route : "");
     }

@@ -22,10 +22,10 @@
 
 struct topic {
     const struct shape *shape;
-    const char *exchange; /* without prefix: "campaigns" */
-    const char *stage;    /* consumer; NULL for events */
-    bool routed;          /* one queue per route */
-    bool partner;         /* also accepted from tuma.in.<account> */
+    const char *exchange;      /* without prefix: "campaigns" */
+    const char *stage;         /* consumer; NULL for events */
+    const char *const *routes; /* a queue for each; NULL: the type does not travel per route */
+    bool partner;              /* also accepted from tuma.in.<account> */
 };
 
 /* All types; ends with a NULL shape. */
@@ -41,6 +41,12 @@ const struct topic *topic_find(const char *type);
 
 /* True when the stage has a queue per route. */
 bool topic_stage_is_routed(const char *stage);
+
+/* The routes that a stage has queues for, NULL-terminated; NULL when it is not routed. */
+const char *const *topic_stage_routes(const char *stage);
+
+/* The row of a type on its way over a route: each may have a stage of its own. */
+const struct topic *topic_over(const struct topic *topic, const char *route);
 
 /* Ends the key of an event that belongs to no account; no slug is like it. */
 #define TOPIC_NO_ACCOUNT "-"

@@ -29,11 +29,11 @@ static void put_member(struct str *out, const char *name, const char *text)
 static void put_queues(const struct stage_def *def, struct str *out)
 {
     static const char *const unrouted[] = { NULL };
-    const bool routed = topic_stage_is_routed(def->name);
-    const char *const *route = routed ? topic_routes : unrouted;
+    const char *const *routes = topic_stage_routes(def->name);
+    const char *const *route = routes != NULL ? routes : unrouted;
 
     str_puts(out, "  \"queues\": [");
-    for (bool first = true; first || (routed && *route != NULL); route++) {
+    for (bool first = true; first || (routes != NULL && *route != NULL); route++) {
         for (int lane = 0; lane < LANE_COUNT; lane++) {
             struct str name = { 0 };
             topic_queue(PREFIX, def->name, *route, (enum lane)lane, &name);
@@ -55,7 +55,7 @@ static void put_key(const struct topic *topic, struct str *out)
     if (topic->stage == NULL) {
         topic_event_key(topic, ANY_ACCOUNT, &key);
     } else {
-        topic_key(topic, topic->routed ? ANY_ROUTE : NULL, LANE_HIGH, &key);
+        topic_key(topic, topic->routes != NULL ? ANY_ROUTE : NULL, LANE_HIGH, &key);
         key.len -= strlen(lane_words[LANE_HIGH]);
         str_puts(&key, "<lane>");
     }

@@ -123,7 +123,7 @@ static void address(const struct stage *stage, struct output *out, enum lane lan
 
 static const char *route_of(const struct stage *stage, const struct topic *topic, const char *route)
 {
-    if (!topic->routed) {
+    if (topic->routes == NULL) {
         return NULL;
     }
     if (route == NULL) {
@@ -177,10 +177,10 @@ void emit_output(struct stage *stage, const struct topic *topic, const void *bod
                                                        : "";
     const enum lane lane = how->lane != NULL ? *how->lane : in != NULL ? in->lane : LANE_NORMAL;
 
-    out->topic = topic;
     out->account = arena_strdup(arena, account);
     out->delay_ms = how->delay_ms;
     out->route = route_of(stage, topic, how->route);
+    out->topic = topic_over(topic, out->route);
     out->message.id = output_id(stage, topic, how->key);
     out->message.type = topic->shape->type;
     out->message.correlation = arena_strdup(arena, correlation);

@@ -224,7 +224,8 @@ static void open_stage(struct fake_stage *fake)
         panic("settings of %s:\n%s", captured->name, problems.bytes);
     }
     str_free(&problems);
-    stage->route = topic_stage_is_routed(captured->name) ? topic_routes[0] : NULL;
+    stage->route =
+        topic_stage_is_routed(captured->name) ? topic_stage_routes(captured->name)[0] : NULL;
     must(stage_open(stage, captured->name, &err), &err, "start");
 }
 

@@ -1,11 +1,11 @@
 /*
  * draft - a campaign as a caller describes it, checked and on its way
  *
- *     if (!draft_read_sms(json, len, arena, &draft, &err)) return refuse_err(req, &err);
+ *     if (!draft_read(CHANNEL_SMS, json, len, arena, &draft, &err)) return refuse_err(req, &err);
  *     if (!draft_check_columns(&draft, columns, count, arena, &err)) …
  *     return draft_submit(req, &draft, columns, count, &table);   // inline recipients: 202
  *
- * One table of fields serves the JSON body and the query arguments of an upload.
+ * One table of fields for each channel serves the JSON body and the query arguments of an upload.
  */
 #ifndef INGRESS_DRAFT_H
 #define INGRESS_DRAFT_H
@@ -20,19 +20,19 @@ struct draft {
     bool streamed;    /* its recipients come later, see lease.h */
 };
 
-/* POST /api/communications/sms: the body without its recipients. */
-bool draft_read_sms(const char *json, size_t len, struct arena *arena, struct draft *out_draft,
-                    struct err *err) __attribute__((warn_unused_result));
+/* POST /api/communications/sms and /voice: the body without its recipients. */
+bool draft_read(enum channel channel, const char *json, size_t len, struct arena *arena,
+                struct draft *out_draft, struct err *err) __attribute__((warn_unused_result));
 
 /* The same from query arguments. */
-bool draft_read_arguments(const struct request *req, struct draft *out_draft, struct err *err)
-    __attribute__((warn_unused_result));
+bool draft_read_arguments(const struct request *req, enum channel channel, struct draft *out_draft,
+                          struct err *err) __attribute__((warn_unused_result));
 
 /* POST /api/messages/send/. */
 bool draft_read_message(const char *json, size_t len, struct arena *arena, struct draft *out_draft,
                         struct err *err) __attribute__((warn_unused_result));
 
-/* The template compiles and each of its fields is a column; phone is one too. */
+/* The template, if there is one, compiles and each of its fields is a column; phone is one too. */
 bool draft_check_columns(const struct draft *draft, const char *const *columns, size_t count,
                          struct arena *arena, struct err *err) __attribute__((warn_unused_result));
 
@@ -51,6 +51,9 @@ bool draft_create(struct request *req, const struct draft *draft, struct draft_m
  * one. *out_done is false when it had got on by itself.
  */
 bool draft_abandon(struct db *db, int64_t id, const char *why, bool *out_done, struct err *err);
+
+/* Both of them: the whole of such a request. */
+enum reply draft_post(struct request *req, enum channel channel);
 
 /* Row, messages, confirms, answer. */
 enum reply draft_submit(struct request *req, const struct draft *draft, const char *const *columns,

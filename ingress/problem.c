@@ -15,16 +15,22 @@ static const struct {
 } replies[] = {
     [REPLY_NONE] = { 0, "" },
     [REPLY_OK] = { 200, "OK" },
+    [REPLY_CREATED] = { 201, "Created" },
     [REPLY_ACCEPTED] = { 202, "Accepted" },
+    [REPLY_NO_CONTENT] = { 204, "No content" },
+    [REPLY_PARTIAL] = { 206, "Partial content" },
     [REPLY_STREAM] = { 200, "OK" },
+    [REPLY_NOT_MODIFIED] = { 304, "Not modified" },
     [REPLY_BAD_REQUEST] = { 400, "The request cannot be read" },
     [REPLY_UNAUTHORISED] = { 401, "A valid API key is needed" },
     [REPLY_FORBIDDEN] = { 403, "Not allowed" },
     [REPLY_NOT_FOUND] = { 404, "Not found" },
     [REPLY_BAD_METHOD] = { 405, "This method is not available here" },
     [REPLY_CONFLICT] = { 409, "In conflict with the present state" },
+    [REPLY_GONE] = { 410, "No longer there" },
     [REPLY_TOO_LARGE] = { 413, "Too large" },
     [REPLY_BAD_MEDIA_TYPE] = { 415, "This content type is not accepted here" },
+    [REPLY_BAD_RANGE] = { 416, "Nothing of that range is there" },
     [REPLY_UNPROCESSABLE] = { 422, "A value is not acceptable" },
     [REPLY_TOO_MANY] = { 429, "Too many requests" },
     [REPLY_INTERNAL] = { 500, "Something went wrong on our side" },
@@ -80,31 +86,48 @@ enum reply refuse(struct request *req, enum reply reply, const char *code, const
     req->type_out = "application/problem+json";
     req->code = code;
     req->disposition = NULL;
+    req->etag = NULL;
+    req->cache_control = NULL;
+    req->content_range = NULL;
     if ((reply == REPLY_UNAVAILABLE || reply == REPLY_TOO_MANY) && req->retry_after_s == 0) {
         req->retry_after_s = RETRY_AFTER_S;
     }
     return reply;
 }
 
-/* Fields of a campaign as the record names them, and as the two families of the API do. */
+/* Fields of a campaign as the record names them, and as the families of the API do. */
 static const struct {
-    const char *record, *messages, *communications;
+    const char *record, *messages, *communications, *voice;
 } names[] = {
-    { "message_template", "message", "messageTemplate" },
-    { "sender_id", "sender_id", "senderId" },
-    { "scheduled_at", "options.scheduled_time", "scheduledTime" },
-    { "priority", "options.priority", "priority" },
-    { "expires_at", "expires_at", "expiresAt" },
-    { "missing_default", "missing_default", "missingDefault" },
+    { "message_template", "message", "messageTemplate", "sayTemplate" },
+    { "sender_id", "sender_id", "senderId", "callerId" },
+    { "scheduled_at", "options.scheduled_time", "scheduledTime", "scheduledTime" },
+    { "priority", "options.priority", "priority", "priority" },
+    { "expires_at", "expires_at", "expiresAt", "expiresAt" },
+    { "missing_default", "missing_default", "missingDefault", "missingDefault" },
+    { "voice.audio", NULL, NULL, "audioAssetId" },
+    { "voice.say_voice", NULL, NULL, "voice" },
+    { "voice.repeat_key", NULL, NULL, "keys.repeat" },
+    { "voice.repeats", NULL, NULL, "keys.repeats" },
+    { "voice.stop_key", NULL, NULL, "keys.stop" },
+    { "voice.answers", NULL, NULL, "keys.answers" },
+    { "voice.wait_s", NULL, NULL, "keys.waitSeconds" },
+    { "voice.thanks", NULL, NULL, "keys.thanks" },
+    { "voice.stopped", NULL, NULL, "keys.stopped" },
 };
 
 static const char *rename_field(const struct request *req, const char *field)
 {
-    bool messages = req->route != NULL && strncmp(req->route->path, "/api/messages/", 14) == 0;
+    const char *path = req->route != NULL ? req->route->path : "";
+    const bool messages = strncmp(path, "/api/messages/", 14) == 0;
+    const bool voice = strcmp(path, "/api/communications/voice") == 0;
 
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         if (strcmp(names[i].record, field) == 0) {
-            return messages ? names[i].messages : names[i].communications;
+            const char *name = voice      ? names[i].voice
+                               : messages ? names[i].messages
+                                          : names[i].communications;
+            return name != NULL ? name : field;
         }
     }
     return field;
@@ -119,6 +142,10 @@ static const struct {
     { "payment_unknown", REPLY_NOT_FOUND }, { "feature_not_in_plan", REPLY_FORBIDDEN },
     { "wrong_status", REPLY_CONFLICT },     { "plan_only_once", REPLY_CONFLICT },
     { "purchase_paid", REPLY_CONFLICT },    { "payment_under_way", REPLY_CONFLICT },
+    { "audio_unknown", REPLY_NOT_FOUND },   { "audio_in_use", REPLY_CONFLICT },
+    { "audio_full", REPLY_CONFLICT },       { "audio_too_large", REPLY_TOO_LARGE },
+    { "address_wrong", REPLY_FORBIDDEN },   { "address_expired", REPLY_GONE },
+    { "bad_multipart", REPLY_BAD_REQUEST },
 };
 
 static enum reply reply_for(const struct err *err)

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/panic.h"
 #include "loops.h"
+#include "sound.h"
 #include "stream.h"
 #include "upload.h"
 
@@ -130,6 +131,9 @@ static void give_back(struct server *server, struct request *req)
     }
     if (req->upload != NULL) {
         upload_free(req->upload);
+    }
+    if (req->sound != NULL) {
+        sound_free(req->sound);
     }
     str_free(&req->body);
     str_free(&req->body_out);

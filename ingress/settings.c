@@ -37,11 +37,7 @@ const struct conf_item settings_items[] = {
              1000000000000,
              "Most tokens that an account may transfer within 24 hours; 0 means no limit."),
     AT_CONF_ITEMS(struct settings, at.),
-    CONF_STR(struct settings, audio_folder, "AUDIO_FOLDER", "",
-             "Where files of sound are kept, the same for every ingress."),
-    CONF_SECRET(struct settings, media_secret, "MEDIA_SECRET", "",
-                "Signs the addresses at which a provider fetches files of sound, at least 32 "
-                "characters; empty: none are made."),
+    AUDIO_CONF_ITEMS(struct settings, audio.),
     CONF_STR(struct settings, fallback_audio_url, "AT_VOICE_FALLBACK_AUDIO_URL", "",
              "What a callee hears when the campaign's content cannot be had; empty: a goodbye."),
     CONF_END,

@@ -435,7 +435,7 @@ enum reply upload_begin(struct request *req)
     struct upload *upload = arena_alloc(req->arena, sizeof(*upload));
     struct err err;
 
-    if (!draft_read_arguments(req, &upload->draft, &err)) {
+    if (!draft_read_arguments(req, req->route->channel, &upload->draft, &err)) {
         return refuse_err(req, &err);
     }
     upload->req = req;

@@ -340,24 +340,17 @@ static const char *public_url(const struct settings *settings, struct arena *are
  * The same for an hour, so that the provider need not fetch the file for each call, and then good
  * for another. NULL with err.
  */
-static const char *audio_url(struct hook *hook, struct err *err)
+static const char *content_url(struct hook *hook, struct err *err)
 {
     const struct settings *settings = hook->hooks->app->settings;
-    const char *base = public_url(settings, hook->arena);
     int64_t expires_ms = (clock_now_ms() / HOUR_MS + 2) * HOUR_MS;
 
     if (!hook->campaign.is_there) {
         err_permanent(err, "no_audio", "the campaign's file of sound is not in AUDIO_FOLDER");
         return NULL;
     }
-    if (base == NULL || settings->media_secret[0] == '\0') {
-        err_permanent(err, "no_address", "%s is not set: no address of a file can be made",
-                      base == NULL ? "PUBLIC_URL" : "MEDIA_SECRET");
-        return NULL;
-    }
-    return arena_printf(hook->arena, "%s/%s", base,
-                        audio_sign(settings->media_secret, hook->campaign.voice.audio,
-                                   hook->campaign.kind, expires_ms, hook->arena));
+    return audio_url(settings->public_url, settings->audio.secret, hook->campaign.voice.audio,
+                     hook->campaign.kind, expires_ms, hook->arena, err);
 }
 
 static const char *callback_url(struct hook *hook)
@@ -395,7 +388,7 @@ static bool write_content(struct hook *hook, struct str *xml)
     }
     turn.callback_url = callback_url(hook);
     if (script.voice.audio != 0) {
-        script.audio_url = audio_url(hook, &err);
+        script.audio_url = content_url(hook, &err);
     }
     if ((script.voice.audio != 0 && script.audio_url == NULL) ||
         !voice_answer_write(&script, &turn, xml, &err)) {

@@ -82,7 +82,7 @@ static struct voice_look begin(struct voice_watch *watch)
 {
     return (struct voice_look){
         .cache = watch->cache,
-        .audio_folder = watch->settings->audio_folder,
+        .audio_folder = watch->settings->audio.folder,
         .arena = arena_create(LOOK_ARENA_MAX),
     };
 }

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/id.h"
+#include "campaign/voice.h"
 #include "plan/plan.h"
 #include "text/msisdn.h"
 #include "text/template.h"
@@ -70,25 +71,43 @@ bool account_find(struct db *db, const char *slug, int64_t id, struct arena *are
 static const struct db_statement find_senders = { "campaign_find_senders",
                                                   "SELECT sender, sender = $2 AS wanted"
                                                   "  FROM sender_ids"
-                                                  " WHERE account_id = $1 OR account_id IS NULL"
+                                                  " WHERE (account_id = $1 OR account_id IS NULL)"
+                                                  "   AND (NOT $3 OR sender LIKE '+%')"
                                                   " ORDER BY sender = $2 DESC, sender"
                                                   " LIMIT 10",
-                                                  2 };
+                                                  3 };
 
-/* The sender a campaign will carry; "" leaves it to the route's setting. */
+/* "+" and 7 to 15 digits, the first not 0. */
+static bool is_number(const char *text)
+{
+    size_t digits = *text == '+' ? strspn(text + 1, "0123456789") : 0;
+
+    return digits >= 7 && digits <= 15 && text[1] != '0' && text[1 + digits] == '\0';
+}
+
+/* The sender a campaign will carry; "" leaves it to the route's setting. A call comes from a
+ * number. */
 static bool check_sender(struct db *db, const struct campaign_new *new, struct arena *arena,
                          const char **out_sender, struct err *err)
 {
     AUTO_DB_RESULT struct db_result *found = NULL;
     const char *wanted = new->definition->sender_id;
+    const bool calls = new->definition->channel == CHANNEL_VOICE;
     char known[120] = "";
 
     if (!wanted || !*wanted) {
-        *out_sender = new->account->default_sender ? new->account->default_sender : "";
+        *out_sender = !calls && new->account->default_sender ? new->account->default_sender : "";
         return true;
     }
+    if (calls && !is_number(wanted)) {
+        return err_permanent(err, "bad_caller_id",
+                             "sender_id: '%.20s' is no number with + and country code, such as "
+                             "+254711000000",
+                             wanted);
+    }
     if (!db_query(db, &find_senders,
-                  (struct db_value[]){ db_int8(new->account->id), db_text(wanted) }, &found, err)) {
+                  (struct db_value[]){ db_int8(new->account->id), db_text(wanted), db_bool(calls) },
+                  &found, err)) {
         return false;
     }
     if (db_rows(found) > 0 && db_get_bool(found, 0, 1)) {
@@ -102,7 +121,8 @@ static bool check_sender(struct db *db, const struct campaign_new *new, struct a
             strcat(strcat(known, i > 0 ? ", " : ""), sender); // NOLINT: bounded just above
         }
     }
-    return err_permanent(err, "sender_id_unknown", "sender_id: '%.20s' is not yours; %s%s", wanted,
+    return err_permanent(err, calls ? "caller_id_unknown" : "sender_id_unknown",
+                         "sender_id: '%.20s' is not yours; %s%s", wanted,
                          *known ? "use one of " : "register one or leave it out", known);
 }
 
@@ -159,10 +179,11 @@ static const struct db_statement insert_campaign = {
     "campaign_create",
     "INSERT INTO campaigns (id, account_id, reference, kind, status, title, message_template,"
     "                       sender_id, lane, missing, missing_default, keep_whitespace, country,"
-    "                       hold, scheduled_at, expires_at, created_at)"
-    " VALUES ($1, $2, $3, $4, 'receiving', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
+    "                       hold, scheduled_at, expires_at, created_at, channel)"
+    " VALUES ($1, $2, $3, $4, 'receiving', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,"
+    "         $17)"
     " ON CONFLICT ON CONSTRAINT campaigns_reference_key DO NOTHING",
-    16
+    17
 };
 
 static const struct db_statement find_reference = {
@@ -184,15 +205,17 @@ bool campaign_by_reference(struct db *db, int64_t account_id, const char *refere
     return true;
 }
 
-/* The template compiles and the country is one we serve. */
+/* The template compiles and the country is one we serve. With a file of sound there is no text. */
 static bool check_text(const struct campaign_new *new, const char *country, struct arena *arena,
                        struct err *err)
 {
     const char *source = new->definition->message_template;
+    const bool wanted = new->definition->channel == CHANNEL_SMS || (source && *source);
     const struct text_template *compiled;
     struct err inner;
 
-    if (!source || !text_template_compile(source, strlen(source), arena, &compiled, &inner)) {
+    if (wanted &&
+        (!source || !text_template_compile(source, strlen(source), arena, &compiled, &inner))) {
         return err_permanent(err, source ? inner.what : "template_empty",
                              "message_template: %.170s", source ? inner.detail : "is missing");
     }
@@ -203,6 +226,16 @@ static bool check_text(const struct campaign_new *new, const char *country, stru
     return true;
 }
 
+/* What is heard and asked in its calls; of an SMS there is nothing. */
+static bool check_voice(struct db *db, const struct campaign_new *new, struct voice *out_voice,
+                        struct err *err)
+{
+    if (new->definition->channel == CHANNEL_SMS) {
+        return voice_check_none(new->definition, err);
+    }
+    return voice_check(db, new->account->id, new->now_ms, new->definition, out_voice, err);
+}
+
 bool campaign_create(struct db *db, const struct campaign_new *new, struct arena *arena,
                      struct campaign_made *out_made, struct err *err)
 {
@@ -211,6 +244,7 @@ bool campaign_create(struct db *db, const struct campaign_new *new, struct arena
         definition->country && *definition->country ? definition->country : new->account->country;
     struct campaign_made made = { 0 };
     const char *sender = "";
+    struct voice voice;
     int64_t rows;
 
     if (!campaign_by_reference(db, new->account->id, new->reference, &made.id, err)) {
@@ -225,7 +259,8 @@ bool campaign_create(struct db *db, const struct campaign_new *new, struct arena
                              new->account->slug);
     }
     if (!check_plan(db, new, arena, err) || !check_times(new, err) ||
-        !check_text(new, country, arena, err) || !check_sender(db, new, arena, &sender, err)) {
+        !check_text(new, country, arena, err) || !check_voice(db, new, &voice, err) ||
+        !check_sender(db, new, arena, &sender, err)) {
         return false;
     }
     made.id = id_create(new->now_ms);
@@ -233,12 +268,14 @@ bool campaign_create(struct db *db, const struct campaign_new *new, struct arena
                 (struct db_value[]){
                     db_int8(made.id), db_int8(new->account->id), db_text(new->reference),
                     db_text(new->kind), db_text(definition->title ? definition->title : ""),
-                    db_text(definition->message_template), db_text(sender),
-                    db_text(lane_words[new->lane]), db_text(missing_words[definition->missing]),
+                    db_text(definition->message_template ? definition->message_template : ""),
+                    db_text(sender), db_text(lane_words[new->lane]),
+                    db_text(missing_words[definition->missing]),
                     db_text(definition->missing_default ? definition->missing_default : ""),
                     db_bool(definition->keep_whitespace), db_text(country),
                     db_bool(definition->hold), db_time(definition->scheduled_at),
-                    db_time(definition->expires_at), db_time(new->now_ms) },
+                    db_time(definition->expires_at), db_time(new->now_ms),
+                    db_text(channel_words[definition->channel]) },
                 &rows, err)) {
         return false;
     }
@@ -247,6 +284,8 @@ bool campaign_create(struct db *db, const struct campaign_new *new, struct arena
         if (!campaign_by_reference(db, new->account->id, new->reference, &made.id, err)) {
             return false;
         }
+    } else if (definition->channel == CHANNEL_VOICE && !voice_insert(db, made.id, &voice, err)) {
+        return false;
     }
     *out_made = made;
     return true;

@@ -22,6 +22,8 @@
 #include "msg/campaign.h"
 #include "msg/message.h"
 
+struct voice;
+
 struct account {
     int64_t id;
     const char *slug;
@@ -52,8 +54,10 @@ struct campaign_made {
 };
 
 /*
- * Checks what can be checked before any recipient is seen (plan, template, sender, times) and
- * inserts the row with status receiving.
+ * Checks what can be checked before any recipient is seen (plan, template, what calls are about,
+ * sender, times) and inserts the row with status receiving; of a voice campaign two rows, inside
+ * the caller's transaction. sender_id of calls is the number they come from: bad_caller_id,
+ * caller_id_unknown.
  */
 bool campaign_create(struct db *db, const struct campaign_new *new, struct arena *arena,
                      struct campaign_made *out_made, struct err *err);
@@ -92,6 +96,7 @@ struct campaign_view {
     int64_t captured, released, cost_e4;
     const char *currency; /* of cost_e4; "" while nothing was charged */
     bool hold;
+    const struct voice *voice; /* what its calls are about (campaign/voice.h); NULL of SMS */
 };
 
 /* *out_found false when there is none (or not of this account, unless account_id is 0). */

@@ -5,6 +5,7 @@
 
 #include "base/panic.h"
 #include "campaign/store.h"
+#include "campaign/voice.h"
 
 /* In the order in which read_view() takes them. */
 #define VIEW_COLUMNS                                                                               \
@@ -111,6 +112,27 @@ static void read_view(struct reader *from, struct campaign_view *view)
     }
 }
 
+/* Asked once for all of them, and not at all for SMS. */
+static bool attach_voices(struct db *db, struct campaign_view *views, size_t count,
+                          struct arena *arena, struct err *err)
+{
+    int64_t *ids = arena_array(arena, count + 1, sizeof *ids);
+    const struct voice **voices = arena_array(arena, count + 1, sizeof *voices);
+    bool wanted = false;
+
+    for (size_t i = 0; i < count; i++) {
+        ids[i] = views[i].id;
+        wanted = wanted || strcmp(views[i].channel, channel_words[CHANNEL_VOICE]) == 0;
+    }
+    if (wanted && !voice_load_all(db, ids, count, arena, voices, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        views[i].voice = voices[i];
+    }
+    return true;
+}
+
 bool campaign_find(struct db *db, int64_t account_id, int64_t id, struct arena *arena,
                    struct campaign_view *out_view, bool *out_found, struct err *err)
 {
@@ -124,7 +146,7 @@ bool campaign_find(struct db *db, int64_t account_id, int64_t id, struct arena *
     if (*out_found) {
         read_view(&(struct reader){ .result = found, .arena = arena }, out_view);
     }
-    return true;
+    return !*out_found || attach_voices(db, out_view, 1, arena, err);
 }
 
 bool campaign_list(struct db *db, const struct campaign_filter *filter, struct arena *arena,
@@ -148,5 +170,5 @@ bool campaign_list(struct db *db, const struct campaign_filter *filter, struct a
     }
     *out_views = views;
     *out_count = db_rows(found);
-    return true;
+    return attach_voices(db, views, (size_t)*out_count, arena, err);
 }

@@ -8,7 +8,6 @@
 
 #include "base/id.h"
 #include "base/str.h"
-#include "msg/campaign.h"
 
 #define MS_PER_CHAR 65 /* of speech: about 150 words a minute */
 #define MS_PER_MINUTE 60000
@@ -28,49 +27,87 @@ static const struct shape answers_shape = {
     .fields = answers_fields,
 };
 
+#define COLUMNS                                                                                    \
+    "SELECT audio_id, audio_ms, attempts, retry_s, below_percent, repeats, wait_s,"                \
+    "       tokens_per_minute, say_voice, repeat_key, stop_key, thanks, stopped,"                  \
+    "       jsonb_build_object('answers', answers)::text, campaign_id"                             \
+    "  FROM voice_campaigns"
+
 static const struct db_statement load_voice = {
     "voice_load",
-    "SELECT audio_id, audio_ms, attempts, retry_s, below_percent, repeats, wait_s,"
-    "       tokens_per_minute, say_voice, repeat_key, stop_key, thanks, stopped,"
-    "       jsonb_build_object('answers', answers)::text"
-    "  FROM voice_campaigns WHERE campaign_id = $1",
+    COLUMNS " WHERE campaign_id = $1",
     1,
 };
+
+static const struct db_statement load_voices = {
+    "voice_load_all",
+    COLUMNS " WHERE campaign_id = ANY ($1::bigint[])",
+    1,
+};
+
+static bool read_voice(const struct db_result *found, int row, struct arena *arena,
+                       struct voice *out_voice, struct err *err)
+{
+    const char *json = db_get_text(found, row, 13);
+    struct answers answers;
+
+    if (!shape_read(&answers_shape, json, strlen(json), &answers, arena, err)) {
+        return false;
+    }
+    *out_voice = (struct voice){
+        .audio = db_get_int(found, row, 0),
+        .audio_ms = db_get_int(found, row, 1),
+        .attempts = (int)db_get_int(found, row, 2),
+        .retry_s = (int)db_get_int(found, row, 3),
+        .below_percent = (int)db_get_int(found, row, 4),
+        .repeats = (int)db_get_int(found, row, 5),
+        .wait_s = (int)db_get_int(found, row, 6),
+        .tokens_per_minute = (int)db_get_int(found, row, 7),
+        .say_voice = arena_strdup(arena, db_get_text(found, row, 8)),
+        .repeat_key = db_get_text(found, row, 9)[0],
+        .stop_key = db_get_text(found, row, 10)[0],
+        .thanks = arena_strdup(arena, db_get_text(found, row, 11)),
+        .stopped = arena_strdup(arena, db_get_text(found, row, 12)),
+        .answers = answers.answers,
+    };
+    return true;
+}
 
 bool voice_load(struct db *db, int64_t campaign, struct arena *arena, struct voice *out_voice,
                 bool *out_found, struct err *err)
 {
     AUTO_DB_RESULT struct db_result *found = NULL;
-    struct answers answers;
-    const char *json;
 
     if (!db_query(db, &load_voice, (struct db_value[]){ db_int8(campaign) }, &found, err)) {
         return false;
     }
     *out_found = db_rows(found) > 0;
-    if (!*out_found) {
-        return true;
+    return !*out_found || read_voice(found, 0, arena, out_voice, err);
+}
+
+bool voice_load_all(struct db *db, const int64_t *campaigns, size_t n, struct arena *arena,
+                    const struct voice **out_voices, struct err *err)
+{
+    AUTO_DB_RESULT struct db_result *found = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        out_voices[i] = NULL;
     }
-    json = db_get_text(found, 0, 13);
-    if (!shape_read(&answers_shape, json, strlen(json), &answers, arena, err)) {
+    if (!db_query(db, &load_voices, (struct db_value[]){ db_int8s(campaigns, n) }, &found, err)) {
         return false;
     }
-    *out_voice = (struct voice){
-        .audio = db_get_int(found, 0, 0),
-        .audio_ms = db_get_int(found, 0, 1),
-        .attempts = (int)db_get_int(found, 0, 2),
-        .retry_s = (int)db_get_int(found, 0, 3),
-        .below_percent = (int)db_get_int(found, 0, 4),
-        .repeats = (int)db_get_int(found, 0, 5),
-        .wait_s = (int)db_get_int(found, 0, 6),
-        .tokens_per_minute = (int)db_get_int(found, 0, 7),
-        .say_voice = arena_strdup(arena, db_get_text(found, 0, 8)),
-        .repeat_key = db_get_text(found, 0, 9)[0],
-        .stop_key = db_get_text(found, 0, 10)[0],
-        .thanks = arena_strdup(arena, db_get_text(found, 0, 11)),
-        .stopped = arena_strdup(arena, db_get_text(found, 0, 12)),
-        .answers = answers.answers,
-    };
+    for (int row = 0; row < db_rows(found); row++) {
+        struct voice *voice = arena_alloc(arena, sizeof *voice);
+
+        if (!read_voice(found, row, arena, voice, err)) {
+            return false;
+        }
+        for (size_t i = 0; i < n; i++) {
+            if (campaigns[i] == db_get_int(found, row, 14)) {
+                out_voices[i] = voice;
+            }
+        }
+    }
     return true;
 }
 
@@ -118,8 +155,9 @@ int voice_tokens_most(const struct voice *voice, int64_t content_ms)
                                             : count_chars(voice->stopped));
     int64_t call_ms = once_ms * (1 + voice->repeats) + closing_ms;
     int64_t calls = voice->below_percent > 0 ? 2 : 1;
+    int64_t tokens = calls * minutes(call_ms > 0 ? call_ms : 1) * voice->tokens_per_minute;
 
-    return (int)(calls * minutes(call_ms > 0 ? call_ms : 1) * voice->tokens_per_minute);
+    return tokens > VOICE_TOKENS_MAX ? VOICE_TOKENS_MAX + 1 : (int)tokens;
 }
 
 int voice_tokens(const struct voice *voice, int64_t duration_s)

@@ -50,14 +50,6 @@ static void put_attribute(struct str *out, const char *name, const char *value)
     str_putc(out, '"');
 }
 
-/* DEL and C1 controls, U+FFFE and U+FFFF: XML forbids or discourages them, and none can be said. */
-static bool is_unspeakable(const char *at, size_t len)
-{
-    return (len == 1 && ((unsigned char)*at < ' ' || *at == 0x7F)) ||
-           (len == 2 && memcmp(at, "\xC2\x80", 2) >= 0 && memcmp(at, "\xC2\x9F", 2) <= 0) ||
-           (len == 3 && (memcmp(at, "\xEF\xBF\xBE", 3) == 0 || memcmp(at, "\xEF\xBF\xBF", 3) == 0));
-}
-
 /* Counts the characters written; blanks alone say nothing and count as none. */
 static size_t put_text(struct str *out, const char *text)
 {
@@ -70,11 +62,11 @@ static size_t put_text(struct str *out, const char *text)
         if (*text == '\t' || *text == '\n' || *text == '\r' || *text == ' ') {
             str_putc(out, ' ');
             chars++;
-        } else if (len == 1 && !is_unspeakable(text, len)) {
+        } else if (len == 1 && !text_speech_is_mute(text, len)) {
             put_escaped(out, *text);
             chars++;
             heard = true;
-        } else if (len > 1 && !is_unspeakable(text, len)) {
+        } else if (len > 1 && !text_speech_is_mute(text, len)) {
             str_append(out, text, len);
             chars++;
             heard = true;
@@ -93,13 +85,6 @@ static void cut(struct str *out, size_t len)
         out->len = len;
         out->bytes[len] = '\0';
     }
-}
-
-static bool is_voice(const char *voice)
-{
-    size_t len = strspn(voice, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-");
-
-    return len <= AT_SAY_VOICE_BYTES_MAX && voice[len] == '\0';
 }
 
 static bool is_url(const char *url)
@@ -130,7 +115,7 @@ bool at_xml_say(struct str *out, const char *voice, const char *text, struct err
 {
     size_t before = out->len;
 
-    if (voice != NULL && !is_voice(voice)) {
+    if (voice != NULL && !text_speech_is_voice(voice)) {
         return err_permanent(err, "bad_voice",
                              "Say voice must be man, woman or a name of at most %d letters, digits "
                              "and '-'",

@@ -18,12 +18,13 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "text/speech.h"
 
 #define AT_XML_CONTENT_TYPE "application/xml; charset=utf-8"
 
 /* The provider publishes no limits; these are our bounds. */
 #define AT_SAY_CHARS_MAX 2000
-#define AT_SAY_VOICE_BYTES_MAX 64
+#define AT_SAY_VOICE_BYTES_MAX TEXT_SPEECH_VOICE_BYTES_MAX
 #define AT_XML_URL_BYTES_MAX 2000
 #define AT_DIGITS_TIMEOUT_S_MAX 120
 #define AT_DIGITS_MAX 20

@@ -14,11 +14,18 @@
 #include "msg/campaign.h"
 #include "text/gsm7.h"
 #include "text/msisdn.h"
+#include "text/speech.h"
 #include "text/template.h"
 
 enum { STATE_PENDING = 0, STATE_SUPPRESSED = 7 };
 
 #define PHONE_KEPT_BYTES 64 /* of a number as written, in campaign_rejects */
+
+/* What one text costs: segments, or the minutes of calls. */
+struct price {
+    int16_t tokens;
+    bool just_over;
+};
 
 /* Columns of the two inserts, filled row by row. */
 struct work {
@@ -30,9 +37,9 @@ struct work {
     const struct text_country *country;
     const struct text_binding *binding;
     struct text_render how;
+    bool is_shared;          /* all hear or read the same */
     const char *shared_text; /* of a template without fields; else NULL */
-    int16_t shared_segments;
-    bool shared_just_over;
+    struct price shared;
 
     size_t count;
     int64_t *msisdns;
@@ -119,13 +126,58 @@ static bool is_just_over(const struct text_count *count)
     return over > 0 && over <= TEXT_JUST_OVER;
 }
 
+/* The most that calls to one recipient cost; content NULL: the campaign's audio. */
+static bool price_calls(const struct voice *voice, const char *content, struct price *out,
+                        struct err *err)
+{
+    int tokens = voice_tokens_most(voice, voice_content_ms(voice, content));
+
+    if (tokens > VOICE_TOKENS_MAX) {
+        return err_permanent(err, "too_costly",
+                             "%s: calls to one recipient could cost more than %d tokens; shorten "
+                             "what is heard",
+                             content != NULL ? "message_template" : "voice.audio",
+                             VOICE_TOKENS_MAX);
+    }
+    *out = (struct price){ .tokens = (int16_t)tokens };
+    return true;
+}
+
+/* *out_reason: this text cannot be delivered. False: the campaign cannot. */
+static bool price_text(const struct work *work, const char *text, size_t len, struct price *out,
+                       const char **out_reason, struct err *err)
+{
+    const struct voice *voice = work->campaign->voice;
+    struct text_count count;
+    size_t chars;
+
+    if (voice == NULL) {
+        if (!text_segments(text, len, &count)) {
+            *out_reason = "text_not_utf8";
+            return true;
+        }
+        *out = (struct price){ (int16_t)count.segments, is_just_over(&count) };
+        return true;
+    }
+    chars = text_speech_chars(text, len);
+    if (chars == 0 || chars > CAMPAIGN_SAY_MAX) {
+        *out_reason = chars == 0 ? "say_empty" : "say_too_long";
+        return true;
+    }
+    return price_calls(voice, text, out, err);
+}
+
 /* Compiles and binds the template; a text without fields is rendered here once. */
 static bool prepare_text(struct work *work, struct str *scratch, struct err *err)
 {
     const struct chunk_campaign *campaign = work->campaign;
     const struct text_template *compiled;
-    struct text_count count;
+    const char *reason = NULL;
 
+    if (campaign->voice != NULL && campaign->voice->audio != 0) {
+        work->is_shared = true;
+        return price_calls(campaign->voice, NULL, &work->shared, err);
+    }
     work->how = (struct text_render){
         .missing = strcmp(campaign->missing, "skip") == 0      ? TEXT_MISSING_SKIP
                    : strcmp(campaign->missing, "default") == 0 ? TEXT_MISSING_DEFAULT
@@ -145,12 +197,17 @@ static bool prepare_text(struct work *work, struct str *scratch, struct err *err
     if (text_template_render(work->binding, NULL, &work->how, scratch, err) != TEXT_RENDERED) {
         return false;
     }
-    if (!text_segments(scratch->bytes, scratch->len, &count)) {
-        return err_permanent(err, "text_not_utf8", "message_template: is not UTF-8");
+    if (!price_text(work, scratch->bytes, scratch->len, &work->shared, &reason, err)) {
+        return false;
     }
+    if (reason != NULL) {
+        return err_permanent(err, reason, "message_template: %s",
+                             strcmp(reason, "say_empty") == 0 ? "has nothing that can be spoken"
+                             : strcmp(reason, "say_too_long") == 0 ? "is too long to be spoken"
+                                                                   : "is not UTF-8");
+    }
+    work->is_shared = true;
     work->shared_text = arena_strndup(work->arena, scratch->bytes, scratch->len);
-    work->shared_segments = (int16_t)count.segments;
-    work->shared_just_over = is_just_over(&count);
     return true;
 }
 
@@ -158,12 +215,12 @@ static bool prepare_text(struct work *work, struct str *scratch, struct err *err
 static bool render_row(struct work *work, const char *const *cells, int32_t seq,
                        struct str *scratch, const char **out_reason, struct err *err)
 {
-    struct text_count count;
+    struct price price = work->shared;
     struct err inner;
 
-    if (work->shared_text) {
-        work->segments[work->count] = work->shared_segments;
-        work->just_over[work->count] = work->shared_just_over;
+    if (work->is_shared) {
+        work->segments[work->count] = price.tokens;
+        work->just_over[work->count] = price.just_over;
         return true;
     }
     switch (text_template_render(work->binding, cells, &work->how, scratch, &inner)) {
@@ -175,13 +232,14 @@ static bool render_row(struct work *work, const char *const *cells, int32_t seq,
     case TEXT_REFUSED:
         return err_permanent(err, inner.what, "row %d: %.150s", seq, inner.detail);
     }
-    if (!text_segments(scratch->bytes, scratch->len, &count)) {
-        *out_reason = "text_not_utf8";
-        return true;
+    if (!price_text(work, scratch->bytes, scratch->len, &price, out_reason, err)) {
+        return false;
     }
-    work->texts[work->count] = arena_strndup(work->arena, scratch->bytes, scratch->len);
-    work->segments[work->count] = (int16_t)count.segments;
-    work->just_over[work->count] = is_just_over(&count);
+    if (*out_reason == NULL) {
+        work->texts[work->count] = arena_strndup(work->arena, scratch->bytes, scratch->len);
+        work->segments[work->count] = price.tokens;
+        work->just_over[work->count] = price.just_over;
+    }
     return true;
 }
 

@@ -2,7 +2,8 @@
  * chunk - rows of an upload become recipients
  *
  * One chunk at a time: numbers normalised, the invalid, duplicate and suppressed sorted out with a
- * reason each, texts rendered and their segments counted, all written in a handful of statements.
+ * reason each, texts rendered and priced (in segments; of calls in tokens for the minutes they may
+ * take at most), all written in a handful of statements.
  */
 #ifndef RENDER_TEMPLATE_CHUNK_H
 #define RENDER_TEMPLATE_CHUNK_H
@@ -12,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
+#include "campaign/voice.h"
 #include "db/db.h"
 #include "json/shape.h"
 
@@ -20,6 +22,7 @@ struct chunk_campaign {
     int64_t id, account_id;
     const char *status, *message_template, *missing, *missing_default, *country;
     bool keep_whitespace;
+    const struct voice *voice; /* NULL: texts are sent */
 };
 
 struct chunk {

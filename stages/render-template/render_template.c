@@ -4,8 +4,8 @@
  * Reads   campaign.submitted.v1, recipients.submitted.v1, campaign.closed.v1 (ingress and partners)
  * Emits   campaign.rendered.v1 once the last chunk is in; campaign.changed.v1,
  *         campaign.completed.v1
- * Tables  campaigns, campaign_chunks, recipients, campaign_rejects; reads accounts,
- *         suppressions
+ * Tables  campaigns, campaign_chunks, recipients, campaign_rejects, voice_campaigns; reads
+ * accounts, suppressions, audio_assets
  *
  * A campaign is rendered when as many chunks are in as its definition or its closing message said,
  * in whatever order they came. Redelivery does no harm: a chunk's row in campaign_chunks is there
@@ -32,13 +32,14 @@ struct target {
     const char *reference;
     const char *detail; /* why it is refused or completed; "" */
     int64_t planned, suppressed, invalid, duplicates, segments;
+    bool calls;
 };
 
 static const struct db_statement find_campaign = {
     "render_find_campaign",
     "SELECT c.id, c.account_id, c.status, c.message_template, c.missing, c.missing_default,"
     "       c.country::text, c.keep_whitespace, coalesce(c.detail, ''), a.slug, c.reference,"
-    "       c.planned, c.suppressed, c.invalid, c.duplicates, c.segments"
+    "       c.planned, c.suppressed, c.invalid, c.duplicates, c.segments, c.channel = 'voice'"
     "  FROM campaigns c JOIN accounts a ON a.id = c.account_id"
     " WHERE c.id = $1",
     1
@@ -76,6 +77,7 @@ static bool load_target(struct stage *stage, int64_t id, struct target *out_targ
         .invalid = db_get_int(found, 0, 13),
         .duplicates = db_get_int(found, 0, 14),
         .segments = db_get_int(found, 0, 15),
+        .calls = db_get_bool(found, 0, 16),
     };
     db_result_destroy(found);
     return true;
@@ -221,17 +223,37 @@ static enum verdict finish(struct stage *stage, const struct target *target)
     return STAGE_DONE;
 }
 
+/* What the rows of a chunk are priced by, besides their texts. */
+static bool load_calls(struct stage *stage, const struct target *target,
+                       struct chunk_campaign *out_campaign, struct err *err)
+{
+    struct voice *voice = arena_alloc(stage_arena(stage), sizeof *voice);
+    bool found;
+
+    *out_campaign = target->campaign;
+    if (!target->calls) {
+        return true;
+    }
+    if (!voice_load(stage_db(stage), target->campaign.id, stage_arena(stage), voice, &found, err)) {
+        return false;
+    }
+    out_campaign->voice = voice;
+    return found || err_permanent(err, "no_calls", "channel: what is said of its calls is gone");
+}
+
 /* Takes a chunk in, if the campaign still wants any. */
 static enum verdict take(struct stage *stage, const struct target *target,
                          const struct chunk *chunk)
 {
+    struct chunk_campaign campaign;
     struct err err;
 
     if (strcmp(target->campaign.status, "receiving") == 0) {
         if (!db_savepoint(stage_db(stage), &err)) {
             return stage_fail(stage, &err);
         }
-        if (!chunk_take(stage_db(stage), &target->campaign, chunk, stage_arena(stage), &err)) {
+        if (!load_calls(stage, target, &campaign, &err) ||
+            !chunk_take(stage_db(stage), &campaign, chunk, stage_arena(stage), &err)) {
             return err.kind == ERR_PERMANENT && strncmp(err.what, "pg_", 3) != 0
                        ? refuse(stage, target, &err)
                        : stage_fail(stage, &err);

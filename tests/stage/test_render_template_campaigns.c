@@ -235,7 +235,8 @@ static void what_a_partner_cannot_publish_is_rejected_with_the_reason(void **sta
         { "{\"title\":\"t\",\"message_template\":\"Hi\",\"expires_at\":\"2026-01-01T00:00:00Z\"}",
           "expiry_too_early" },
         { "{\"message_template\":\"Hi\"}", "bad_field" },
-        { "{\"title\":\"t\"}", "bad_field" },
+        { "{\"title\":\"t\"}", "template_empty" },
+        { "{\"title\":\"t\",\"channel\":\"fax\"}", "bad_field" },
         { "nonsense", "bad_json" },
     };
     struct fake_stage *fake = *state;

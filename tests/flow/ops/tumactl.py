@@ -210,15 +210,19 @@ def test_plans_are_data(chain):
                         ("none of basic_sending, ", ["--features", "analytics,telepathy"]),
                         ("neither yes nor no", ["--once", "maybe"]),
                         ("three letters", ["--currency", "ksh"]),
-                        ("not a whole number", ["--days", "0"])]:
+                        ("not a whole number", ["--days", "0"]),
+                        ("not a whole number", ["--tokens-per-minute", "101"])]:
         refuses(chain, USAGE, says, "plan", "set", "starter", *words)
     refuses(chain, USAGE, "a letter first", "plan", "set", "1st")
     out, _ = ctl(chain, "plan", "set", "school", "--name", "School term", "--price", "3000.50",
                  "--tokens", "4000", "--days", "100", "--features", "basic_sending,analytics",
                  "--carry-over", "yes", "--position", "9")
     check("KES 3,000.50" in out and "carries over" in out and "analytics" in out, out)
+    check("  1 a minute" in out, out)
+    out, _ = ctl(chain, "plan", "set", "school", "--tokens-per-minute", "3")
+    check("  3 a minute" in out, out)
     out, _ = ctl(chain, "plan", "set", "school", "--on-sale", "no")
-    check("not on sale" in out and "4,000 tokens" in out, out)
+    check("not on sale" in out and "4,000 tokens" in out and "  3 a minute" in out, out)
 
 
 def test_a_plan_is_given_once_by_reference(chain):

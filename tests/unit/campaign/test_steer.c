@@ -43,7 +43,7 @@ static void put_campaign(struct db *db, const char *status)
     char sql[300];
 
     snprintf(sql, sizeof sql,
-             "TRUNCATE campaigns;"
+             "TRUNCATE campaigns CASCADE;"
              "INSERT INTO campaigns (id, account_id, reference, status, title, message_template,"
              "                       country) VALUES (7, 1, 'june', '%s', 'June', 'Hi', 'KE')",
              status);

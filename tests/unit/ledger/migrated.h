@@ -149,7 +149,8 @@ static int migrated_open(void **state)
     struct db *db = migrated_db();
 
     script(db, "ALTER TABLE ledger_entries DISABLE TRIGGER ledger_entries_frozen;"
-               "TRUNCATE accounts CASCADE; TRUNCATE recipients, batches, campaign_rejects;"
+               "TRUNCATE accounts CASCADE; TRUNCATE recipients, batches, campaign_rejects,"
+               " calls, call_keys;"
                "ALTER TABLE ledger_entries ENABLE TRIGGER ledger_entries_frozen;"
                "INSERT INTO accounts (id, slug, name, email) VALUES"
                "    (1, 'acme', 'Acme', 'acme@example.com'),"

@@ -31,8 +31,8 @@ static bool has(const struct form *form, const char *key)
     return *value(form, key) != '\0';
 }
 
-/* What the shape would refuse: the limits are its own. */
-static bool fits(const struct shape *shape, const void *in, struct err *err)
+/* The limits are the shape's own. */
+bool callback_fits(const struct shape *shape, const void *in, struct err *err)
 {
     for (const struct field *field = shape->fields; field->type != FIELD_TYPE_END; field++) {
         if (field->type != FIELD_TYPE_STR) {
@@ -76,15 +76,14 @@ static bool read_report(const struct form *form, int64_t now_ms, struct str *jso
         .received_ms = now_ms,
     };
 
-    if (!fits(shape, &report, err)) {
+    if (!callback_fits(shape, &report, err)) {
         return false;
     }
     shape_write(shape, &report, json);
     return true;
 }
 
-/* The same callback posted again gets the same id. */
-static void derive_id(const char *kind, const char *text, char out[ID_MESSAGE_BYTES])
+void callback_derive_id(const char *kind, const char *text, char out[ID_MESSAGE_BYTES])
 {
     struct crypto_hash *hash = crypto_hash_begin();
     unsigned char digest[CRYPTO_SHA256_BYTES];
@@ -130,23 +129,23 @@ static bool read_inbound(const struct form *form, int64_t now_ms, struct arena *
     if (is_opt_out(form)) {
         read_opt_out(form, now_ms, scratch, &inbound);
     }
-    if (!fits(&sms_received_v1, &inbound, err)) {
+    if (!callback_fits(&sms_received_v1, &inbound, err)) {
         return false;
     }
     shape_write(&sms_received_v1, &inbound, json);
-    derive_id("inbound", inbound.id, out_id);
+    callback_derive_id("inbound", inbound.id, out_id);
     return true;
 }
 
-static void keep_misread(enum callback_kind kind, const char *body, size_t len, const char *why,
-                         int64_t now_ms, struct arena *scratch, struct str *json,
-                         char out_id[ID_MESSAGE_BYTES])
+void callback_keep_misread(const char *kind, const char *body, size_t len, const char *why,
+                           int64_t now_ms, struct arena *scratch, struct str *json,
+                           char out_id[ID_MESSAGE_BYTES])
 {
     size_t raw_len = len < CALLBACK_RAW_MAX ? len : CALLBACK_RAW_MAX;
     char *raw = arena_strndup(scratch, body, raw_len);
     const struct callback_misread misread = {
         .provider = PROVIDER,
-        .kind = kind_words[kind],
+        .kind = kind,
         .why = why,
         .raw = raw,
         .received_ms = now_ms,
@@ -200,7 +199,8 @@ void callback_read(enum callback_kind kind, const char *body, size_t len, int64_
     }
     if (!made) {
         out_read->made = MADE_MISREAD;
-        keep_misread(kind, body, len, err.detail, now_ms, scratch, json, out_read->id);
+        callback_keep_misread(kind_words[kind], body, len, err.detail, now_ms, scratch, json,
+                              out_read->id);
     }
 }
 

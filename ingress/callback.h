@@ -11,10 +11,12 @@
 #ifndef INGRESS_CALLBACK_H
 #define INGRESS_CALLBACK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/err.h"
 #include "base/id.h"
 #include "base/str.h"
 #include "json/shape.h"
@@ -39,5 +41,17 @@ void callback_read(enum callback_kind kind, const char *body, size_t len, int64_
 
 /* Not for MADE_REPORT. */
 const struct shape *callback_shape(enum callback_made made);
+
+/*
+ * For the other readers of callbacks. What a shape would refuse of texts: false, permanent,
+ * bad_field. The id of a message that is the same whenever the same is posted again. What keeps a
+ * body that could not be read, in scratch and *json.
+ */
+bool callback_fits(const struct shape *shape, const void *in, struct err *err)
+    __attribute__((warn_unused_result));
+void callback_derive_id(const char *kind, const char *text, char out[ID_MESSAGE_BYTES]);
+void callback_keep_misread(const char *kind, const char *body, size_t len, const char *why,
+                           int64_t now_ms, struct arena *scratch, struct str *json,
+                           char out_id[ID_MESSAGE_BYTES]);
 
 #endif

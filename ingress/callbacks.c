@@ -56,8 +56,7 @@ static bool is_token(const char *claimed, size_t len, const char *expected)
     return differ == 0;
 }
 
-/* The token is the rest of the path, or the query's token. */
-static bool has_token(struct visit *visit, const char *rest)
+bool callbacks_has_token(struct visit *visit, const char *rest)
 {
     const char *expected = server_app(visit->server)->settings->webhook_token;
     const char *argument;
@@ -278,7 +277,7 @@ bool callbacks_begin(struct visit *visit, const char *path, const char *method,
     visit->step = step_callback;
     visit->phase = PHASE_BODY;
     *out_result = MHD_YES;
-    if (!is_payment && !has_token(visit, path + paths[i].len)) {
+    if (!is_payment && !callbacks_has_token(visit, path + paths[i].len)) {
         *out_result = server_answer_canned(visit, CANNED_FORBIDDEN);
     } else if (strcmp(method, "POST") != 0) {
         *out_result = server_answer_canned(visit, CANNED_BAD_METHOD);

@@ -20,11 +20,15 @@ struct head {
     uint64_t content_length; /* LENGTH_CHUNKED: told by chunks; 0: no body */
     const char *authorization;
     const char *content_type;
+    const char *content_disposition;
     const char *accept;
     const char *idempotency_key;
     const char *traceparent;
     const char *last_event_id;
     const char *forwarded_for;
+    const char *range;
+    const char *if_range;
+    const char *if_none_match;
 };
 
 /* False when the request is ambiguous; *out_why says how, a literal. */

@@ -4,6 +4,7 @@
 
 #include "crypto/crypto.h"
 #include "lease.h"
+#include "sound.h"
 
 /* A request has 15 s of statements and confirms at the most; an upload renews its claim. */
 #define CLAIM_MS 60000
@@ -131,7 +132,10 @@ static void hash_request(struct request *req, unsigned char out[CRYPTO_SHA256_BY
         crypto_hash_add(hash, req->arguments[i].value, strlen(req->arguments[i].value) + 1);
     }
     crypto_hash_add(hash, req->content_type, strlen(req->content_type) + 1);
-    if (req->upload != NULL) {
+    if (req->sound != NULL) {
+        int64_t bytes = sound_bytes(req->sound);
+        crypto_hash_add(hash, &bytes, sizeof(bytes));
+    } else if (req->upload != NULL) {
         crypto_hash_add(hash, &req->content_length, sizeof(req->content_length));
     } else {
         crypto_hash_add(hash, req->body.bytes, req->body.len);

@@ -17,16 +17,21 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "audio/address.h"
+#include "audio/folder.h"
 #include "base/clock.h"
 #include "broker/broker.h"
 #include "cache.h"
 #include "idempotency.h"
 #include "limit.h"
 #include "metrics/metrics.h"
+#include "provider/at_voice_xml.h"
 #include "routes.h"
 #include "server.h"
 #include "settings.h"
+#include "sound.h"
 #include "stream.h"
+#include "voice_hook.h"
 
 #define EXIT_SETTINGS 78 /* EX_CONFIG */
 #define TICK_MS 200
@@ -136,7 +141,19 @@ static void check_settings(const struct settings *settings, struct str *problems
         strpbrk(settings->webhook_token, "/?#&%+ ") != NULL) {
         str_puts(problems, "COMMUNICATIONS_WEBHOOK_TOKEN: 1 to 127 letters, digits or - _ . ~\n");
     }
+    struct str scratch = { 0 };
+    if (*settings->fallback_audio_url != '\0' &&
+        !at_xml_play(&scratch, settings->fallback_audio_url, &err)) {
+        str_printf(problems, "AT_VOICE_FALLBACK_AUDIO_URL: %s\n", err.detail);
+    }
+    str_free(&scratch);
     if (!at_conf_check(&settings->at, &err)) {
+        str_printf(problems, "%s\n", err.detail);
+    }
+    if (*settings->audio.secret != '\0' && !audio_secret_check(settings->audio.secret, &err)) {
+        str_printf(problems, "%s\n", err.detail);
+    }
+    if (*settings->audio.folder != '\0' && !audio_folder_prepare(settings->audio.folder, &err)) {
         str_printf(problems, "%s\n", err.detail);
     }
 }
@@ -144,16 +161,43 @@ static void check_settings(const struct settings *settings, struct str *problems
 /* --- serving
  * --------------------------------------------------------------------------------------- */
 
+struct purging {
+    struct job job;
+    const struct settings *settings;
+    atomic_bool running;
+};
+
+/* What ingresses that were killed left of files that were coming. */
+static bool sweep(const struct settings *settings, struct err *err)
+{
+    int64_t removed;
+
+    if (*settings->audio.folder == '\0') {
+        return true;
+    }
+    if (!audio_folder_sweep(settings->audio.folder, sound_sweep_before_ms(clock_now_ms()), &removed,
+                            err)) {
+        return false;
+    }
+    if (removed > 0) {
+        log_info(&main_log, "audio_swept", KV_INT("files", removed));
+    }
+    return true;
+}
+
 static void purge(struct job *job, struct worker *worker)
 {
-    atomic_bool *running = job->context;
+    struct purging *purging = job->context;
     struct err err;
     struct db *db = worker_db(worker, &err);
 
     if (db == NULL || !idempotency_purge(db, &err)) {
         log_warn(&main_log, "purge_failed", KV_STR("why", err.what), KV_STR("detail", err.detail));
     }
-    *running = false;
+    if (!sweep(purging->settings, &err)) {
+        log_warn(&main_log, "sweep_failed", KV_STR("why", err.what), KV_STR("detail", err.detail));
+    }
+    purging->running = false;
 }
 
 static void block_signals(sigset_t *out_set)
@@ -170,21 +214,20 @@ static void block_signals(sigset_t *out_set)
 static void keep_time(struct app *app, const sigset_t *stop)
 {
     const struct timespec tick = { .tv_nsec = TICK_MS * 1000000L };
-    struct job job;
-    atomic_bool purging = false;
+    struct purging purging = { .settings = app->settings };
     int64_t purge_at_ms = clock_mono_ms() + TICK_MS;
 
     while (sigtimedwait(stop, NULL, &tick) < 0) {
         publish_expire(app->publisher);
         streams_tick(app->streams, false);
-        if (!purging && clock_mono_ms() >= purge_at_ms) {
+        if (!purging.running && clock_mono_ms() >= purge_at_ms) {
             purge_at_ms = clock_mono_ms() + PURGE_EVERY_MS;
-            purging = true;
-            job = (struct job){ .run = purge, .context = &purging };
-            (void)work_submit(app->work, &job, true);
+            purging.running = true;
+            purging.job = (struct job){ .run = purge, .context = &purging };
+            (void)work_submit(app->work, &purging.job, true);
         }
     }
-    while (purging) {
+    while (purging.running) {
         clock_sleep_ms(TICK_MS / 10);
     }
 }
@@ -209,6 +252,7 @@ static bool start(struct app *app, struct arena *arena, struct server **out_serv
     app->key_limit = limit_create(arena, settings->rate_per_key);
     app->address_limit = limit_create(arena, settings->rate_per_address);
     app->work = work_create(settings);
+    app->voice = voice_hooks_create(app);
     return server_start(app, out_server, err);
 }
 
@@ -219,10 +263,12 @@ static bool stop(struct app *app, struct server *server)
         log_error(&main_log, "not_drained", KV_STR("detail", "requests are still under way"));
         return false;
     }
+    voice_hooks_stop(app->voice);
     work_destroy(app->work);
     publisher_stop(app->publisher, CONFIRM_MS);
     server_destroy(server);
     publisher_destroy(app->publisher);
+    voice_hooks_destroy(app->voice);
     auth_destroy(app->auth);
     if (app->cache != NULL) {
         cache_destroy(app->cache);

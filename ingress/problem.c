@@ -15,16 +15,22 @@ static const struct {
 } replies[] = {
     [REPLY_NONE] = { 0, "" },
     [REPLY_OK] = { 200, "OK" },
+    [REPLY_CREATED] = { 201, "Created" },
     [REPLY_ACCEPTED] = { 202, "Accepted" },
+    [REPLY_NO_CONTENT] = { 204, "No content" },
+    [REPLY_PARTIAL] = { 206, "Partial content" },
     [REPLY_STREAM] = { 200, "OK" },
+    [REPLY_NOT_MODIFIED] = { 304, "Not modified" },
     [REPLY_BAD_REQUEST] = { 400, "The request cannot be read" },
     [REPLY_UNAUTHORISED] = { 401, "A valid API key is needed" },
     [REPLY_FORBIDDEN] = { 403, "Not allowed" },
     [REPLY_NOT_FOUND] = { 404, "Not found" },
     [REPLY_BAD_METHOD] = { 405, "This method is not available here" },
     [REPLY_CONFLICT] = { 409, "In conflict with the present state" },
+    [REPLY_GONE] = { 410, "No longer there" },
     [REPLY_TOO_LARGE] = { 413, "Too large" },
     [REPLY_BAD_MEDIA_TYPE] = { 415, "This content type is not accepted here" },
+    [REPLY_BAD_RANGE] = { 416, "Nothing of that range is there" },
     [REPLY_UNPROCESSABLE] = { 422, "A value is not acceptable" },
     [REPLY_TOO_MANY] = { 429, "Too many requests" },
     [REPLY_INTERNAL] = { 500, "Something went wrong on our side" },
@@ -80,6 +86,9 @@ enum reply refuse(struct request *req, enum reply reply, const char *code, const
     req->type_out = "application/problem+json";
     req->code = code;
     req->disposition = NULL;
+    req->etag = NULL;
+    req->cache_control = NULL;
+    req->content_range = NULL;
     if ((reply == REPLY_UNAVAILABLE || reply == REPLY_TOO_MANY) && req->retry_after_s == 0) {
         req->retry_after_s = RETRY_AFTER_S;
     }
@@ -133,6 +142,10 @@ static const struct {
     { "payment_unknown", REPLY_NOT_FOUND }, { "feature_not_in_plan", REPLY_FORBIDDEN },
     { "wrong_status", REPLY_CONFLICT },     { "plan_only_once", REPLY_CONFLICT },
     { "purchase_paid", REPLY_CONFLICT },    { "payment_under_way", REPLY_CONFLICT },
+    { "audio_unknown", REPLY_NOT_FOUND },   { "audio_in_use", REPLY_CONFLICT },
+    { "audio_full", REPLY_CONFLICT },       { "audio_too_large", REPLY_TOO_LARGE },
+    { "address_wrong", REPLY_FORBIDDEN },   { "address_expired", REPLY_GONE },
+    { "bad_multipart", REPLY_BAD_REQUEST },
 };
 
 static enum reply reply_for(const struct err *err)

@@ -40,10 +40,12 @@ struct cache;
 struct limit;
 struct route;
 struct server;
+struct sound;
 struct stream;
 struct streams;
 struct upload;
 struct visit;
+struct voice_hooks;
 
 /* What all requests share. Immutable, or with locks of its own. */
 struct app {
@@ -59,22 +61,29 @@ struct app {
     /* Callbacks by what was made of them (enum callback_made) and whether the broker has it. */
     struct metric *callbacks[4][2];
     struct cache *cache;
+    struct voice_hooks *voice;
 };
 
 /* The answers there are. Statuses and titles: the table in problem.c. */
 enum reply {
     REPLY_NONE, /* not answered yet */
     REPLY_OK,
+    REPLY_CREATED,
     REPLY_ACCEPTED,
+    REPLY_NO_CONTENT,
+    REPLY_PARTIAL,
     REPLY_STREAM, /* 200, and the body comes from req->stream */
+    REPLY_NOT_MODIFIED,
     REPLY_BAD_REQUEST,
     REPLY_UNAUTHORISED,
     REPLY_FORBIDDEN,
     REPLY_NOT_FOUND,
     REPLY_BAD_METHOD,
     REPLY_CONFLICT,
+    REPLY_GONE,
     REPLY_TOO_LARGE,
     REPLY_BAD_MEDIA_TYPE,
+    REPLY_BAD_RANGE,
     REPLY_UNPROCESSABLE,
     REPLY_TOO_MANY,
     REPLY_INTERNAL,
@@ -82,6 +91,12 @@ enum reply {
 };
 
 #define ARGUMENTS_MAX 32
+
+/* An answer that is a file, or a part of it. The response closes it. */
+struct download {
+    int fd;
+    int64_t first, count;
+};
 
 struct request {
     struct request *next_free;
@@ -96,14 +111,18 @@ struct request {
     const struct route *route; /* NULL: no such path */
     const char *method;
     const char *path;
-    const char *id; /* the path's {id}; NULL */
+    const char *id;   /* the path's {id}; NULL */
+    const char *tail; /* its second {…}; NULL */
     struct http_pair arguments[ARGUMENTS_MAX];
     int argument_count;
     const char *content_type; /* without parameters, lower case; "" */
+    const char *content_type_whole;
+    const char *content_disposition;
     const char *accept;
     const char *idempotency_key; /* NULL none */
     const char *authorization;
     const char *last_event_id;
+    const char *range, *if_range, *if_none_match;
     uint64_t content_length; /* UINT64_MAX: chunked */
     uint64_t address[2];     /* of the client, for limits */
     char trace[TRACE_BYTES];
@@ -114,6 +133,7 @@ struct request {
     struct db *db; /* the worker's, while a job runs */
     struct worker *worker;
     struct upload *upload; /* the body is streamed */
+    struct sound *sound;   /* likewise, to disk */
 
     /* The answer. */
     enum reply reply;
@@ -122,6 +142,10 @@ struct request {
     const char *code;        /* of a refusal, for the log */
     const char *disposition; /* Content-Disposition; NULL none */
     long retry_after_s;      /* 0: no header */
+    const char *etag, *content_range;
+    const char *cache_control; /* NULL: no-store */
+    bool accepts_ranges;
+    struct download *download; /* the body is a file; NULL */
     struct stream *stream;
     void *stream_state; /* the endpoint's, in the arena */
     int64_t started_us;

@@ -10,6 +10,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/panic.h"
@@ -18,6 +19,7 @@
 #include "plan/plan.h"
 #include "routes.h"
 #include "server.h"
+#include "sound.h"
 #include "stream.h"
 #include "upload.h"
 
@@ -33,14 +35,17 @@ static void add_header(struct MHD_Response *response, const char *name, const ch
     }
 }
 
-static enum MHD_Result answer(struct visit *visit)
+static struct MHD_Response *make_response(struct request *req)
 {
-    struct request *req = visit->req;
+    struct download *download = req->download;
     struct MHD_Response *response;
-    char number[24];
 
     if (req->reply == REPLY_STREAM) {
         response = stream_response(req);
+    } else if (download != NULL) {
+        response = MHD_create_response_from_fd_at_offset64((uint64_t)download->count, download->fd,
+                                                           (uint64_t)download->first);
+        req->download = NULL; /* the response closes it */
     } else {
         response = MHD_create_response_from_buffer_with_free_callback(
             req->body_out.len, req->body_out.bytes != NULL ? req->body_out.bytes : req->trace,
@@ -49,10 +54,30 @@ static enum MHD_Result answer(struct visit *visit)
     if (response == NULL) {
         panic("out of memory for an answer");
     }
-    add_header(response, "Content-Type",
-               req->type_out != NULL ? req->type_out : "application/json");
+    return response;
+}
+
+static bool has_body(const struct request *req)
+{
+    return req->reply != REPLY_NO_CONTENT && req->reply != REPLY_NOT_MODIFIED;
+}
+
+static enum MHD_Result answer(struct visit *visit)
+{
+    struct request *req = visit->req;
+    struct MHD_Response *response = make_response(req);
+    char number[24];
+
+    if (has_body(req)) {
+        add_header(response, "Content-Type",
+                   req->type_out != NULL ? req->type_out : "application/json");
+    }
     add_header(response, "Content-Disposition", req->disposition);
-    add_header(response, "Cache-Control", "no-store");
+    add_header(response, "Cache-Control",
+               req->cache_control != NULL ? req->cache_control : "no-store");
+    add_header(response, "ETag", req->etag);
+    add_header(response, "Content-Range", req->content_range);
+    add_header(response, "Accept-Ranges", req->accepts_ranges ? "bytes" : NULL);
     add_header(response, "X-Trace-Id", req->trace);
     if (req->retry_after_s > 0) {
         snprintf(number, sizeof(number), "%ld", req->retry_after_s);
@@ -62,7 +87,7 @@ static enum MHD_Result answer(struct visit *visit)
         add_header(response, "WWW-Authenticate", "Bearer");
     }
     if (req->reply == REPLY_BAD_METHOD) {
-        add_header(response, "Allow", strcmp(req->method, "POST") == 0 ? "GET" : "POST");
+        add_header(response, "Allow", route_methods(req->path, req->arena));
     }
     if (server_is_draining(visit->server)) {
         add_header(response, "Connection", "close");
@@ -94,6 +119,12 @@ void requests_end(struct visit *visit, bool complete)
     atomic_fetch_sub(&req->app->gathered, req->body.len);
     if (req->upload != NULL) {
         upload_end(req);
+    }
+    if (req->sound != NULL) {
+        sound_end(req);
+    }
+    if (req->download != NULL) { /* broken off before it was answered */
+        close(req->download->fd);
     }
     if (req->stream != NULL) {
         stream_close(req->stream);
@@ -217,12 +248,33 @@ static enum MHD_Result submit(struct visit *visit, job_fn *run, int phase)
     return MHD_YES;
 }
 
+static bool is_upload(const struct request *req)
+{
+    return req->route->body == BODY_ROWS && upload_is_streamed(req);
+}
+
+static size_t body_max(const struct request *req)
+{
+    if (req->route->body == BODY_SOUND) {
+        return sound_body_max(req->app->settings);
+    }
+    return is_upload(req) ? BODY_UPLOAD_MAX : route_body_max(req->route);
+}
+
 static enum reply check_body_head(struct request *req)
 {
     const struct route *route = req->route;
-    bool streamed = route->body == BODY_ROWS && upload_is_streamed(req);
-    size_t max = streamed ? BODY_UPLOAD_MAX : route_body_max(route);
+    bool streamed = is_upload(req);
+    size_t max = body_max(req);
 
+    if (req->idempotency_key != NULL &&
+        (*req->idempotency_key == '\0' || strlen(req->idempotency_key) > IDEMPOTENCY_KEY_MAX)) {
+        return refuse(req, REPLY_BAD_REQUEST, "idempotency_key", "Idempotency-Key",
+                      "1 to %d characters", IDEMPOTENCY_KEY_MAX);
+    }
+    if (route->body == BODY_SOUND) {
+        return sound_begin(req);
+    }
     if (req->content_length != LENGTH_CHUNKED && req->content_length > max) {
         return refuse(req, REPLY_TOO_LARGE, "body_too_large", NULL,
                       "the body is larger than %zu bytes", max);
@@ -233,11 +285,6 @@ static enum reply check_body_head(struct request *req)
                       route->body == BODY_ROWS
                           ? "send application/json, text/csv or application/x-ndjson"
                           : "send application/json");
-    }
-    if (req->idempotency_key != NULL &&
-        (*req->idempotency_key == '\0' || strlen(req->idempotency_key) > IDEMPOTENCY_KEY_MAX)) {
-        return refuse(req, REPLY_BAD_REQUEST, "idempotency_key", "Idempotency-Key",
-                      "1 to %d characters", IDEMPOTENCY_KEY_MAX);
     }
     return streamed ? upload_begin(req) : REPLY_NONE;
 }
@@ -257,7 +304,7 @@ static enum MHD_Result go_on_to_body(struct visit *visit)
 static enum MHD_Result take_body(struct visit *visit, const char *data, size_t *size)
 {
     struct request *req = visit->req;
-    size_t max = req->upload != NULL ? BODY_UPLOAD_MAX : route_body_max(req->route);
+    size_t max = body_max(req);
 
     if (req->reply == REPLY_NONE && server_is_draining(visit->server)) {
         req->reply = refuse_stopping(req);
@@ -275,6 +322,9 @@ static enum MHD_Result take_body(struct visit *visit, const char *data, size_t *
     if (req->reply != REPLY_NONE) {
         *size = 0; /* read on, so that the client comes to hear the answer */
         return MHD_YES;
+    }
+    if (req->sound != NULL) {
+        return sound_feed(req, data, size);
     }
     if (req->upload != NULL) {
         enum MHD_Result result = upload_feed(req, data, size);
@@ -304,6 +354,9 @@ static enum MHD_Result step_request(struct visit *visit, const char *data, size_
         }
         if (req->reply == REPLY_NONE && server_is_draining(visit->server)) {
             req->reply = refuse_stopping(req);
+        }
+        if (req->reply == REPLY_NONE && req->sound != NULL) {
+            req->reply = sound_finish(req);
         }
         if (req->reply != REPLY_NONE) {
             return answer(visit);
@@ -410,6 +463,11 @@ static void read_head(struct visit *visit, const char *path, const char *method,
     req->method = arena_strdup(req->arena, method);
     req->path = arena_strdup(req->arena, path);
     req->content_type = media_type(req, head->content_type);
+    req->content_type_whole = copy(req, head->content_type);
+    req->content_disposition = copy(req, head->content_disposition);
+    req->range = copy(req, head->range);
+    req->if_range = copy(req, head->if_range);
+    req->if_none_match = copy(req, head->if_none_match);
     req->accept = copy(req, head->accept);
     req->idempotency_key = copy(req, head->idempotency_key);
     req->authorization = copy(req, head->authorization);
@@ -421,8 +479,14 @@ static void read_head(struct visit *visit, const char *path, const char *method,
     MHD_get_connection_values(visit->connection, MHD_GET_ARGUMENT_KIND, on_argument, req);
 }
 
+static bool is_welcome(const struct request *req)
+{
+    return req->route != NULL && req->route->is_welcome != NULL && req->route->is_welcome(req);
+}
+
 static enum reply check_head(struct request *req, uint64_t client, const char *ambiguity)
 {
+    const char *parameters[ROUTE_PARAMETERS] = { NULL };
     bool path_known;
     long wait_s = 0;
 
@@ -430,14 +494,16 @@ static enum reply check_head(struct request *req, uint64_t client, const char *a
         return refuse(req, REPLY_BAD_REQUEST, "ambiguous_request", NULL, "the request has %s",
                       ambiguity);
     }
-    req->route = route_find(req->method, req->path, req->arena, &req->id, &path_known);
+    req->route = route_find(req->method, req->path, req->arena, parameters, &path_known);
     if (req->route == NULL && strcmp(req->method, "HEAD") == 0) {
-        req->route = route_find("GET", req->path, req->arena, &req->id, &path_known);
+        req->route = route_find("GET", req->path, req->arena, parameters, &path_known);
     }
+    req->id = parameters[0];
+    req->tail = parameters[1];
     if (req->route != NULL && req->route->inline_answer) {
         return REPLY_NONE;
     }
-    if (!limit_take(req->app->address_limit, client, &wait_s)) {
+    if (!is_welcome(req) && !limit_take(req->app->address_limit, client, &wait_s)) {
         req->retry_after_s = wait_s;
         return refuse(req, REPLY_TOO_MANY, "rate_per_address", NULL,
                       "this address may ask %ld times a second; wait %ld s",

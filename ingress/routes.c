@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "audio/folder.h"
 #include "payment_callback.h"
 #include "plan/plan.h"
 
@@ -41,6 +42,16 @@ const struct route routes[] = {
       .summary = "Go on sending" },
     { "POST", "/api/communications/campaigns/{id}/cancel", SCOPE_SEND, .acts = true, .features = API, .handle = post_cancel,
       .summary = "Send no more, ever; unused tokens come back" },
+    { "POST", "/api/communications/audio-assets", SCOPE_SEND, BODY_SOUND, .acts = true, .features = API,
+      .handle = post_audio_assets, .summary = "Keep a file of sound for voice campaigns" },
+    { "GET", "/api/communications/audio-assets", SCOPE_READ, .features = API, .handle = get_audio_assets,
+      .summary = "The account's files of sound, page by page" },
+    { "GET", "/api/communications/audio-assets/{id}", SCOPE_READ, .features = API, .handle = get_audio_asset,
+      .summary = "What one is" },
+    { "GET", "/api/communications/audio-assets/{id}/audio", SCOPE_READ, .features = API, .handle = get_audio,
+      .summary = "The sound itself, or a part of it" },
+    { "DELETE", "/api/communications/audio-assets/{id}", SCOPE_SEND, .features = API, .handle = delete_audio_asset,
+      .summary = "Forget one that no campaign uses" },
     { "GET", "/api/campaigns/{id}/stats", SCOPE_READ, .features = ANALYTICS, .handle = get_stats,
       .summary = "The same as /api/communications/campaigns/{id}/stats" },
     { "GET", "/api/campaigns/{id}/events", SCOPE_READ, .features = API, .handle = get_events,
@@ -85,6 +96,8 @@ const struct route routes[] = {
       .summary = "The provider's incoming messages" },
     { "POST", "/api/communications/webhooks/sms", SCOPE_NONE, BODY_CALLBACK,
       .summary = "Either of them, and opt-out notices" },
+    { "POST", "/api/communications/webhooks/voice", SCOPE_NONE, BODY_CALLBACK,
+      .summary = "The provider's calls: what a callee hears, keys that are pressed, ends" },
     { "POST", "/api/pay/{secret}", SCOPE_NONE, BODY_PAYMENT,
       .summary = "What M-Pesa says of a prompt" },
     { "POST", "/api/payments/mpesa/callback", SCOPE_NONE, BODY_PAYMENT,
@@ -97,6 +110,8 @@ const struct route routes[] = {
       .summary = "M-Pesa's word of a payment to the paybill" },
     { "POST", "/api/pay/c2b/validation/{token}", SCOPE_NONE, BODY_PAYMENT,
       .summary = "M-Pesa's question whether to take one" },
+    { "GET", "/media/{id}/{signature}", SCOPE_NONE, .is_welcome = media_is_signed, .handle = get_media,
+      .summary = "A file of sound at a signed address, for the provider" },
     { "GET", "/healthz", SCOPE_NONE, .inline_answer = true, .handle = get_healthz,
       .summary = "The process answers" },
     { "GET", "/readyz", SCOPE_NONE, .handle = get_readyz,
@@ -108,17 +123,22 @@ const struct route routes[] = {
 
 const size_t routes_count = sizeof(routes) / sizeof(*routes);
 
+struct segment {
+    const char *text;
+    size_t len;
+};
+
 /* A segment of one path against one of another; {id} takes any that is not empty. */
-static bool match(const char *pattern, const char *path, const char **out_id, size_t *out_id_len)
+static bool match(const char *pattern, const char *path, struct segment *out_parameters)
 {
     while (*pattern != '\0') {
         if (*pattern == '{') {
-            *out_id = path;
-            *out_id_len = strcspn(path, "/");
-            if (*out_id_len == 0) {
+            *out_parameters = (struct segment){ path, strcspn(path, "/") };
+            if (out_parameters->len == 0) {
                 return false;
             }
-            path += *out_id_len;
+            path += out_parameters->len;
+            out_parameters++;
             pattern = strchr(pattern, '}') + 1;
         } else if (*pattern == *path) {
             pattern++;
@@ -131,24 +151,40 @@ static bool match(const char *pattern, const char *path, const char **out_id, si
 }
 
 const struct route *route_find(const char *method, const char *path, struct arena *arena,
-                               const char **out_id, bool *out_path_known)
+                               const char *out_parameters[ROUTE_PARAMETERS], bool *out_path_known)
 {
     *out_path_known = false;
-    *out_id = NULL;
     for (size_t i = 0; i < routes_count; i++) {
-        const char *id = NULL;
-        size_t id_len = 0;
+        struct segment parameters[ROUTE_PARAMETERS] = { 0 };
         /* Those without a handler are callbacks.c's, which has seen the path before. */
-        if (routes[i].handle == NULL || !match(routes[i].path, path, &id, &id_len)) {
+        if (routes[i].handle == NULL || !match(routes[i].path, path, parameters)) {
             continue;
         }
         *out_path_known = true;
         if (strcmp(routes[i].method, method) == 0) {
-            *out_id = id != NULL ? arena_strndup(arena, id, id_len) : NULL;
+            for (int k = 0; k < ROUTE_PARAMETERS; k++) {
+                const struct segment *one = &parameters[k];
+                out_parameters[k] =
+                    one->text != NULL ? arena_strndup(arena, one->text, one->len) : NULL;
+            }
             return &routes[i];
         }
     }
     return NULL;
+}
+
+const char *route_methods(const char *path, struct arena *arena)
+{
+    const char *methods = "";
+
+    for (size_t i = 0; i < routes_count; i++) {
+        struct segment parameters[ROUTE_PARAMETERS] = { 0 };
+        if (routes[i].handle != NULL && match(routes[i].path, path, parameters)) {
+            methods = arena_printf(arena, "%s%s%s", methods, *methods != '\0' ? ", " : "",
+                                   routes[i].method);
+        }
+    }
+    return methods;
 }
 
 size_t route_body_max(const struct route *route)
@@ -161,6 +197,8 @@ size_t route_body_max(const struct route *route)
         return BODY_CALLBACK_MAX;
     case BODY_PAYMENT:
         return PAYMENT_CALLBACK_MAX;
+    case BODY_SOUND:
+        return AUDIO_MAX_BYTES; /* AUDIO_BYTES_MAX may say less; see sound_body_max() */
     case BODY_NONE:
         break;
     }
@@ -170,7 +208,7 @@ size_t route_body_max(const struct route *route)
 void routes_describe(struct str *out)
 {
     static const char *const scopes[] = { "", "read", "send", "", "admin" };
-    static const char *const bodies[] = { "none", "json", "rows", "callback", "callback" };
+    static const char *const bodies[] = { "none", "json", "rows", "callback", "callback", "sound" };
 
     str_putc(out, '[');
     for (size_t i = 0; i < routes_count; i++) {

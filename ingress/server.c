@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/panic.h"
 #include "loops.h"
+#include "sound.h"
 #include "stream.h"
 #include "upload.h"
 
@@ -43,6 +44,7 @@ static const struct {
         "{\"type\":\"urn:tuma:problem:" type "\",\"title\":\"" title "\",\"status\":" #status      \
         ",\"detail\":\"" detail "\",\"code\":\"" code "\"}"
     [CANNED_OK] = { 200, "text/plain", "OK\n" },
+    [CANNED_EMPTY] = { 200, "text/plain", "" },
     [CANNED_ACCEPTED] = { 200, "application/json",
                           "{\"ResultCode\":0,\"ResultDesc\":\"Accepted\"}" },
     [CANNED_FORBIDDEN] = { PROBLEM(
@@ -130,6 +132,9 @@ static void give_back(struct server *server, struct request *req)
     if (req->upload != NULL) {
         upload_free(req->upload);
     }
+    if (req->sound != NULL) {
+        sound_free(req->sound);
+    }
     str_free(&req->body);
     str_free(&req->body_out);
     arena_wipe(arena); /* it held a key */
@@ -203,7 +208,8 @@ static enum MHD_Result begin(struct visit *visit, const char *path, const char *
 
     visit->req = NULL;
     if (head_read(visit->connection, &head, &ambiguity) &&
-        callbacks_begin(visit, path, method, &head, &result)) {
+        (callbacks_begin(visit, path, method, &head, &result) ||
+         voice_begin(visit, path, method, &head, &result))) {
         return result;
     }
     return requests_begin(visit, path, method, &head, ambiguity);
@@ -233,6 +239,9 @@ static void on_completed(void *context, struct MHD_Connection *connection, void 
 
     (void)context;
     (void)connection;
+    if (visit != NULL && visit->voice != NULL) { /* broken off */
+        voice_end(visit);
+    }
     if (visit != NULL && visit->req != NULL) {
         requests_end(visit, how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
         visit->req = NULL;

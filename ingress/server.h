@@ -24,6 +24,7 @@
 #include "payment_callback.h"
 #include "request.h"
 
+struct hook;
 struct server;
 struct visit;
 
@@ -48,6 +49,9 @@ struct visit {
     struct str json, raw;
     enum publish_outcome outcome;
 
+    /* A post about a call, while it is under way: see voice_hook.c. */
+    struct hook *voice;
+
     /* An API request: see requests.c. */
     struct request *req;
 };
@@ -55,6 +59,7 @@ struct visit {
 /* Answers that are always the same, made once. */
 enum canned {
     CANNED_OK,
+    CANNED_EMPTY,
     CANNED_ACCEPTED, /* in a payment provider's words */
     CANNED_FORBIDDEN,
     CANNED_BAD_METHOD,
@@ -96,6 +101,14 @@ bool callbacks_begin(struct visit *visit, const char *path, const char *method,
                      const struct head *head, enum MHD_Result *out_result);
 reports_settled_fn callbacks_settled;
 void callbacks_count(struct app *app); /* makes the counters */
+
+/* Whether it is the rest of the path, or the query's token. */
+bool callbacks_has_token(struct visit *visit, const char *rest);
+
+/* voice_hook.c: likewise. The end gives up what visit->voice holds. */
+bool voice_begin(struct visit *visit, const char *path, const char *method, const struct head *head,
+                 enum MHD_Result *out_result);
+void voice_end(struct visit *visit);
 
 /* requests.c */
 enum MHD_Result requests_begin(struct visit *visit, const char *path, const char *method,

@@ -37,5 +37,8 @@ const struct conf_item settings_items[] = {
              1000000000000,
              "Most tokens that an account may transfer within 24 hours; 0 means no limit."),
     AT_CONF_ITEMS(struct settings, at.),
+    AUDIO_CONF_ITEMS(struct settings, audio.),
+    CONF_STR(struct settings, fallback_audio_url, "AT_VOICE_FALLBACK_AUDIO_URL", "",
+             "What a callee hears when the campaign's content cannot be had; empty: a goodbye."),
     CONF_END,
 };

@@ -7,6 +7,7 @@
 #ifndef INGRESS_SETTINGS_H
 #define INGRESS_SETTINGS_H
 
+#include "audio/conf.h"
 #include "base/conf.h"
 #include "provider/africastalking.h"
 
@@ -30,6 +31,8 @@ struct settings {
     long transfer_max;
     long transfer_day_max;
     struct at_conf at;
+    struct audio_conf audio;
+    const char *fallback_audio_url;
 };
 
 extern const struct conf_item settings_items[];

@@ -72,3 +72,26 @@ CREATE TABLE call_keys (
     CONSTRAINT call_keys_pkey PRIMARY KEY (campaign_id, seq, session_id, step)
 );
 COMMENT ON TABLE call_keys IS 'What callees pressed: answers, again, and stop.';
+
+-- As unmatched_reports: what came before place-call wrote down the session, or whose answer was lost.
+CREATE TABLE unmatched_calls (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    provider text NOT NULL,
+    session_id text NOT NULL,
+    msisdn bigint NOT NULL,                  -- 0: the provider's number was unreadable
+    campaign_id bigint NOT NULL,             -- 0: the report names none
+    ended boolean NOT NULL,
+    step smallint NOT NULL,
+    keys text NOT NULL,
+    duration_s int NOT NULL,
+    amount_e4 bigint NOT NULL,
+    currency text NOT NULL,
+    status text NOT NULL,
+    cause text NOT NULL,
+    received_at timestamptz NOT NULL,
+    tries int NOT NULL DEFAULT 0,
+    next_try_at timestamptz NOT NULL,
+    CONSTRAINT unmatched_calls_once UNIQUE (session_id, msisdn, campaign_id, ended, step)
+);
+CREATE INDEX unmatched_calls_due ON unmatched_calls (next_try_at);
+COMMENT ON TABLE unmatched_calls IS 'Reports of calls that nobody could be found for, or whose recipient is in the hands of place-call; tried again until they are old.';

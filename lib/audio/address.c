@@ -47,6 +47,31 @@ const char *audio_sign(const char *secret, int64_t asset, enum audio_kind kind, 
                         audio_kind_word(kind));
 }
 
+const char *audio_url(const char *public_url, const char *secret, int64_t asset,
+                      enum audio_kind kind, int64_t expires_ms, struct arena *arena,
+                      struct err *err)
+{
+    size_t len = strlen(public_url);
+
+    if (!audio_secret_check(secret, err)) {
+        err_permanent(err, "no_media_secret",
+                      "no address of an audio asset can be made: MEDIA_SECRET is not set, or is "
+                      "shorter than %d characters",
+                      AUDIO_SECRET_MIN);
+        return NULL;
+    }
+    while (len > 0 && public_url[len - 1] == '/') {
+        len--;
+    }
+    if (len == 0) {
+        err_permanent(err, "no_public_url",
+                      "no address of an audio asset can be made: PUBLIC_URL is not set");
+        return NULL;
+    }
+    return arena_printf(arena, "%.*s/%s", (int)len, public_url,
+                        audio_sign(secret, asset, kind, expires_ms, arena));
+}
+
 /* "<expiry>.<mac>.<ext>", each as audio_sign() writes it. */
 static bool split(const char *tail, int64_t *out_expires_s, char out_mac[MAC_TEXT],
                   enum audio_kind *out_kind)

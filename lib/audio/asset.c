@@ -36,6 +36,12 @@ static const struct db_statement list_assets = {
     COLUMNS " WHERE account_id = $1 AND ($2::bigint = 0 OR id < $2) ORDER BY id DESC LIMIT $3",
     3,
 };
+static const struct db_statement sum_others = {
+    "audio_sum_others",
+    "SELECT coalesce(sum(bytes), 0)::bigint FROM audio_assets"
+    " WHERE account_id = $1 AND sha256 <> decode($2::text, 'hex')",
+    2,
+};
 static const struct db_statement remove_asset = {
     "audio_remove_asset",
     "DELETE FROM audio_assets WHERE id = $1",
@@ -162,6 +168,19 @@ bool audio_asset_list(struct db *db, int64_t account, int64_t before, size_t mos
     for (size_t i = 0; i < *out_count; i++) {
         read_asset(found, (int)i, arena, &(*out_list)[i]);
     }
+    return true;
+}
+
+bool audio_asset_others(struct db *db, int64_t account, const char *sha256, int64_t *out_bytes,
+                        struct err *err)
+{
+    AUTO_DB_RESULT struct db_result *found = NULL;
+
+    if (!db_query(db, &sum_others, (struct db_value[]){ db_int8(account), db_text(sha256) }, &found,
+                  err)) {
+        return false;
+    }
+    *out_bytes = db_get_int(found, 0, 0);
     return true;
 }
 

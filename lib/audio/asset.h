@@ -57,6 +57,10 @@ bool audio_asset_list(struct db *db, int64_t account, int64_t before, size_t mos
                       struct arena *arena, struct audio_asset **out_list, size_t *out_count,
                       struct err *err) __attribute__((warn_unused_result));
 
+/* How many bytes the account's files have, but for the one with this hash. */
+bool audio_asset_others(struct db *db, int64_t account, const char *sha256, int64_t *out_bytes,
+                        struct err *err) __attribute__((warn_unused_result));
+
 /*
  * Forgets one that nothing refers to, and its file with the last row of it. Transactions of its
  * own. Permanent: audio_unknown, audio_in_use.

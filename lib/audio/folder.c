@@ -29,6 +29,52 @@ static bool fail_folder(const char *doing, struct err *err)
                          strerror(errno));
 }
 
+/* --- the folder
+ * ---------------------------------------------------------------------------------- */
+
+static bool fail_setting(const char *doing, const char *path, struct err *err)
+{
+    return err_permanent(err, "bad_setting", "AUDIO_FOLDER: cannot %s %s: %s", doing, path,
+                         strerror(errno));
+}
+
+/* Each slash's part in turn; whether it is a folder shows when it is used. */
+static bool make_folders(char *path, struct err *err)
+{
+    for (char *slash = strchr(path + 1, '/');; slash = strchr(slash + 1, '/')) {
+        if (slash != NULL) {
+            *slash = '\0';
+        }
+        if (mkdir(path, S_IRWXU | S_IRGRP | S_IXGRP) != 0 && errno != EEXIST) {
+            return fail_setting("make the folder", path, err);
+        }
+        if (slash == NULL) {
+            return true;
+        }
+        *slash = '/';
+    }
+}
+
+bool audio_folder_prepare(const char *folder, struct err *err)
+{
+    char path[PATH_MAX];
+    int len = snprintf(path, sizeof(path) - 128, "%s", folder);
+
+    if (len <= 0 || (size_t)len >= sizeof(path) - 128) {
+        return err_permanent(err, "bad_setting", "AUDIO_FOLDER: it is empty or too long");
+    }
+    if (!make_folders(path, err)) {
+        return false;
+    }
+    snprintf(path + len, sizeof(path) - (size_t)len, "/" UNFINISHED "XXXXXX");
+    int fd = mkostemp(path, O_CLOEXEC);
+    if (fd < 0) {
+        return fail_setting("make a file in", folder, err);
+    }
+    close(fd);
+    return unlink(path) == 0 || fail_setting("remove a file from", folder, err);
+}
+
 /* --- a file comes
  * -------------------------------------------------------------------------------- */
 

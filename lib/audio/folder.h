@@ -22,8 +22,8 @@
 #include "base/arena.h"
 #include "base/err.h"
 
-#define AUDIO_MAX_BYTES ((int64_t)50 << 20)
-#define AUDIO_SHA256_TEXT 65 /* hex, with the NUL */
+#define AUDIO_MAX_BYTES ((int64_t)100 << 20) /* AUDIO_BYTES_MAX may ask for less */
+#define AUDIO_SHA256_TEXT 65                 /* hex, with the NUL */
 
 struct audio_upload;
 
@@ -32,6 +32,12 @@ struct audio_file {
     int64_t bytes;
     struct audio_facts facts;
 };
+
+/*
+ * Makes the folder, and those above it, unless it is there, and tries it. For start-up. Permanent:
+ * bad_setting, which says what AUDIO_FOLDER lacks.
+ */
+bool audio_folder_prepare(const char *folder, struct err *err) __attribute__((warn_unused_result));
 
 /* NULL with a temporary audio_folder: it is not there, not writable, or full. It lives in the
  * arena. */

@@ -1,6 +1,5 @@
 #include "http/range.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <strings.h>
@@ -70,4 +69,30 @@ enum http_range http_range_read(const char *range, const char *if_range, const c
         return HTTP_RANGE_NONE;
     }
     return HTTP_RANGE_PART;
+}
+
+bool http_etag_listed(const char *list, const char *etag)
+{
+    const size_t len = strlen(etag);
+
+    if (list == NULL) {
+        return false;
+    }
+    list += strspn(list, " \t");
+    if (*list == '*') {
+        return list[1 + strspn(list + 1, " \t")] == '\0';
+    }
+    while (*list != '\0') {
+        list += strncmp(list, "W/", 2) == 0 ? 2 : 0; /* compared weakly: RFC 9110, 13.1.2 */
+        if (*list != '"') {
+            return false;
+        }
+        if (strncmp(list, etag, len) == 0) {
+            return true;
+        }
+        list += 1 + strcspn(list + 1, "\"");
+        list += *list == '"';
+        list += strspn(list, " \t,");
+    }
+    return false;
 }

@@ -9,10 +9,13 @@
  *
  * A Range that cannot be read, or that asks for several parts, is ignored, as the RFC lets a server
  * do; so is one whose If-Range is not this very file's strong ETag.
+ *
+ *     if (http_etag_listed(if_none_match, etag)) … 304, before the range is looked at
  */
 #ifndef HTTP_RANGE_H
 #define HTTP_RANGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum http_range {
@@ -27,5 +30,8 @@ enum http_range {
  */
 enum http_range http_range_read(const char *range, const char *if_range, const char *etag,
                                 int64_t size, int64_t *out_first, int64_t *out_count);
+
+/* The value of If-None-Match (NULL when absent) names this strong ETag, or is "*". */
+bool http_etag_listed(const char *list, const char *etag);
 
 #endif

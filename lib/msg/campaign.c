@@ -150,6 +150,12 @@ const struct shape batch_ready_v1 = {
     .fields = batch_fields,
 };
 
+const struct shape batch_placed_v1 = {
+    .type = "batch.placed.v1",
+    .size = sizeof(struct batch_fact),
+    .fields = batch_fields,
+};
+
 const struct shape batch_done_v1 = {
     .type = "batch.done.v1",
     .size = sizeof(struct batch_fact),

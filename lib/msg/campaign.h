@@ -106,8 +106,8 @@ struct campaign_fact {
     const char *campaign;
 };
 
-/* batch.ready, .done. batch counts from 1 within its campaign; size is an upper bound of
- * recipients: what the pacing charges. */
+/* batch.ready, .placed (calls only: none of this pass is left to place), .done. batch counts from 1
+ * within its campaign; size is an upper bound of recipients: what the pacing charges. */
 struct batch_fact {
     const char *campaign;
     int64_t batch;
@@ -137,6 +137,7 @@ extern const struct shape campaign_resumed_v1;
 extern const struct shape campaign_cancelled_v1;
 extern const struct shape batch_ready_v1;
 extern const struct shape batch_paced_v1;
+extern const struct shape batch_placed_v1;
 extern const struct shape batch_done_v1;
 
 #endif

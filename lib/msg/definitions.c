@@ -35,6 +35,7 @@ static const struct stage_queue {
 } stage_queues[] = {
     { .stage = "rate-limit", .single_active = true }, /* one pace per route */
     { .stage = "send-sms", .length_max = PACED_LENGTH_MAX },
+    { .stage = "place-call", .length_max = PACED_LENGTH_MAX },
     { .stage = NULL },
 };
 

@@ -33,6 +33,7 @@ const struct topic topics[] = {
     READ_BY("split-batches",   campaign_reserved_v1,    "campaigns"),
     READ_BY("split-batches",   campaign_resumed_v1,     "campaigns"),
     READ_BY("split-batches",   campaign_cancelled_v1,   "campaigns"),
+    READ_BY("split-batches",   batch_placed_v1,         "campaigns"),
     READ_BY("split-batches",   batch_done_v1,           "campaigns"),
     READ_BY("rate-limit",      batch_ready_v1,          "campaigns", .routes = topic_routes),
     READ_BY("send-sms",        batch_paced_v1,          "campaigns", .routes = sms),

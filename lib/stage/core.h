@@ -163,7 +163,7 @@ bool settings_load(struct stage *stage, struct str *problems);
 struct options {
     bool describe, check, once, drain;
     long workers;      /* 0: by the setting */
-    const char *route; /* NULL: the only one */
+    const char *route; /* NULL: each that the stage has, with so many workers */
     const char *lane;  /* "high", "normal", "both" */
 };
 

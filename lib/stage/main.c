@@ -27,7 +27,7 @@ static void print_help(const struct stage_def *def)
     printf("%s - %s\n\n"
            "  (no option)    work until SIGTERM\n"
            "  --workers N    worker processes (default: %s%s)\n"
-           "  --route R      the route to serve, for stages with a queue per route\n"
+           "  --route R      the one route to serve, for stages with a queue per route\n"
            "  --lane L       high, normal or both (default)\n"
            "  --drain        work until the queues are empty, then exit\n"
            "  --once         one message on stdin: a line \"type [id [account]]\", then the body;\n"
@@ -56,10 +56,12 @@ static bool is_lane(const char *word)
     return strcmp(word, "high") == 0 || strcmp(word, "normal") == 0 || strcmp(word, "both") == 0;
 }
 
-/* The route asked for must exist; without one, the only route. */
-static const char *pick_route(const struct stage_def *def, const char *wanted, struct str *problems)
+/* The route asked for must exist; without one, the first: supervise() serves the others, too. */
+static const char *pick_route(const struct stage_def *def, const struct options *options,
+                              struct str *problems)
 {
     const char *const *routes = topic_stage_routes(def->name);
+    const char *wanted = options->route;
 
     if (routes == NULL) {
         if (wanted != NULL) {
@@ -67,7 +69,7 @@ static const char *pick_route(const struct stage_def *def, const char *wanted, s
         }
         return NULL;
     }
-    if (wanted == NULL && routes[1] == NULL) {
+    if (wanted == NULL && (routes[1] == NULL || !options->once)) {
         return routes[0];
     }
     for (const char *const *route = routes; *route != NULL; route++) {
@@ -169,7 +171,7 @@ static int run(struct stage *stage, struct options *options, const char *workers
     struct str problems = { 0 };
 
     settings_load(stage, &problems);
-    stage->route = pick_route(stage->def, options->route, &problems);
+    stage->route = pick_route(stage->def, options, &problems);
     options->workers = pick_workers(stage->def, workers, stage->memory, &problems);
     if (problems.len > 0) {
         fprintf(stderr, "%s does not start:\n%s", stage->def->name, problems.bytes);

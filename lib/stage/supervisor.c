@@ -39,6 +39,8 @@ struct supervisor {
     const struct options *options;
     struct child *children;
     long count;
+    const char *const *routes; /* that the workers serve, in turn */
+    long route_count;
     struct metric *up;
     int stops; /* requests to stop so far */
     int64_t kill_at_ms;
@@ -58,7 +60,9 @@ static void become_worker(struct supervisor *sup, long index, pid_t parent)
     if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent) {
         _exit(EXIT_FAILED);
     }
-    const int status = worker_run(stage, sup->options, index, sup->count);
+    stage->route = sup->routes[index % sup->route_count];
+    const int status =
+        worker_run(stage, sup->options, index / sup->route_count, sup->options->workers);
     arena_destroy(stage->arena);
     arena_destroy(stage->memory);
     fflush(NULL);
@@ -234,8 +238,17 @@ static bool serve_metrics(struct supervisor *sup)
 
 int supervise(struct stage *stage, const struct options *options)
 {
-    struct supervisor sup = { .stage = stage, .options = options, .count = options->workers };
+    struct supervisor sup = {
+        .stage = stage, .options = options, .routes = &stage->route, .route_count = 1
+    };
 
+    if (stage->route != NULL && options->route == NULL) {
+        sup.routes = topic_stage_routes(stage->def->name);
+        while (sup.routes[sup.route_count] != NULL) {
+            sup.route_count++;
+        }
+    }
+    sup.count = options->workers * sup.route_count;
     sup.children = arena_array(stage->memory, (size_t)sup.count, sizeof *sup.children);
     sup.up = metrics_gauge(stage->metrics, "workers", "Worker processes that run.",
                            arena_printf(stage->memory, "stage=\"%s\"", stage->def->name));
@@ -250,7 +263,8 @@ int supervise(struct stage *stage, const struct options *options)
         panic("signal");
     }
     log_info(&stage->log, "started", KV_STR("version", TUMA_VERSION), KV_INT("workers", sup.count),
-             KV_STR("route", stage->route), KV_STR("lane", options->lane));
+             KV_STR("route", sup.route_count == 1 ? stage->route : NULL),
+             KV_STR("lane", options->lane));
     (void)start_due(
         &sup); /* before the metrics thread, so that the first workers fork without one */
     if (!serve_metrics(&sup)) {

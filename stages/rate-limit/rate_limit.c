@@ -30,27 +30,34 @@
 #define PROBE_EVERY_S 5
 
 struct rate_conf {
-    long per_second;
+    long sms_per_second, voice_per_second;
     long permit_ms;
 };
 
 static const struct conf_item conf_items[] = {
-    CONF_INT(struct rate_conf, per_second, "SMS_RATE_LIMIT_PER_SECOND", "10", 0, 1000000,
+    CONF_INT(struct rate_conf, sms_per_second, "SMS_RATE_LIMIT_PER_SECOND", "10", 0, 1000000,
              "Recipients a second that may leave over the SMS route; 0 means no limit."),
+    CONF_INT(struct rate_conf, voice_per_second, "VOICE_RATE_LIMIT_PER_SECOND", "4", 0, 1000000,
+             "Calls a second that may be placed over the voice route; 0 means no limit."),
     CONF_MS(struct rate_conf, permit_ms, "RATE_PERMIT", "400ms", 50, 10000,
             "How long leave to send is good for, when there is a limit."),
     CONF_END,
 };
 
-/* When the next recipient may go, on the monotonic clock. */
 struct pace {
-    int64_t next_us;
+    long per_second; /* of the route this process serves */
+    int64_t next_us; /* when the next recipient may go, on the monotonic clock */
 };
 
 static bool start(struct stage *stage, struct err *err)
 {
+    const struct rate_conf *conf = stage_conf(stage);
+    struct pace *pace = arena_alloc(stage_memory(stage), sizeof *pace);
+
     (void)err;
-    stage_set_state(stage, arena_alloc(stage_memory(stage), sizeof(struct pace)));
+    pace->per_second =
+        strcmp(stage_route(stage), "voice") == 0 ? conf->voice_per_second : conf->sms_per_second;
+    stage_set_state(stage, pace);
     return true;
 }
 
@@ -105,7 +112,6 @@ static bool may_pass(struct stage *stage, struct leave *out_leave, struct err *e
 /* Waits for this batch's turn and books its time. False when told to stop meanwhile. */
 static bool wait_for_turn(struct stage *stage, int64_t size)
 {
-    const struct rate_conf *conf = stage_conf(stage);
     struct pace *pace = stage_state(stage);
     int64_t now_us = clock_mono_us();
 
@@ -116,13 +122,14 @@ static bool wait_for_turn(struct stage *stage, int64_t size)
         now_us = clock_mono_us();
     }
     pace->next_us = (pace->next_us > now_us - 1000 ? pace->next_us : now_us) +
-                    size * US_PER_S / conf->per_second;
+                    size * US_PER_S / pace->per_second;
     return true;
 }
 
 static enum verdict handle(struct stage *stage, const struct message *in)
 {
     const struct rate_conf *conf = stage_conf(stage);
+    const struct pace *pace = stage_state(stage);
     struct batch_fact batch;
     struct batch_paced paced;
     struct err err;
@@ -143,12 +150,12 @@ static enum verdict handle(struct stage *stage, const struct message *in)
     paced = (struct batch_paced){
         .campaign = batch.campaign, .batch = batch.batch, .size = batch.size, .probe = leave.probe
     };
-    if (conf->per_second > 0) {
+    if (pace->per_second > 0) {
         if (!wait_for_turn(stage, batch.size)) {
             return stage_retry(stage, "stopping", "told to stop while waiting for the turn");
         }
         paced.expires_at_ms = stage_now_ms(stage) + conf->permit_ms;
-        paced.per_second = conf->per_second;
+        paced.per_second = pace->per_second;
     }
     stage_emit_as(stage, &batch_paced_v1, &paced,
                   &(struct emission){ .route = stage_route(stage) });

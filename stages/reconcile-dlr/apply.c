@@ -116,7 +116,8 @@ static struct columns *lay_out(struct report *reports, size_t count, struct aren
  * $8 is the state the recipient must have, $9 the reason it must have or NULL. The bounds keep the
  * campaigns and partitions of other times out of it: each campaign to the same number is a row to
  * look at, cold ones from the disk. They are given per row, because a condition on the campaign
- * alone would offer the planner a scan of all of them.
+ * alone would offer the planner a scan of all of them. Calls are none of this: OFFSET keeps that a
+ * look for each row found.
  */
 static const struct db_statement update_recipients = {
     "apply_update_recipients",
@@ -129,6 +130,7 @@ static const struct db_statement update_recipients = {
     " WHERE r.msisdn = u.msisdn AND r.campaign_id >= u.low AND r.campaign_id < u.high"
     "   AND r.provider_id = u.id AND r.state = $8 AND ($9::text IS NULL OR (r.reason = $9 AND "
     "u.state = 4))"
+    "   AND NOT EXISTS (SELECT FROM voice_campaigns v WHERE v.campaign_id = r.campaign_id OFFSET 0)"
     " RETURNING u.i, r.campaign_id, r.batch, r.state, r.seq, r.segments",
     10
 };
@@ -397,7 +399,7 @@ static const struct db_statement find_doubt = {
     "SELECT r.campaign_id, r.seq, r.batch, r.segments, c.account_id,"
     "       r.provider_id IS NOT NULL AS named"
     "  FROM recipients r JOIN campaigns c ON c.id = r.campaign_id"
-    " WHERE r.msisdn = $1 AND r.campaign_id >= $2 AND r.state = 2"
+    " WHERE r.msisdn = $1 AND r.campaign_id >= $2 AND r.state = 2 AND c.channel = 'sms'"
     "   AND (r.provider_id IS NULL OR r.provider_id = $4) AND c.created_at <= $3"
     " ORDER BY named DESC LIMIT 2",
     4

@@ -138,6 +138,17 @@ static bool book(struct db *db, const struct refunds *refunds, const struct db_r
     return true;
 }
 
+size_t refunds_campaigns(const struct refunds *refunds, int64_t **out_campaigns)
+{
+    int64_t *campaigns = arena_array(refunds->arena, refunds->count + 1, sizeof *campaigns);
+
+    for (size_t i = 0; i < refunds->count; i++) {
+        campaigns[i] = refunds->failures[i].campaign;
+    }
+    *out_campaigns = campaigns;
+    return refunds->count;
+}
+
 bool refunds_book(struct db *db, struct refunds *refunds, bool by_default, int64_t now_ms,
                   struct err *err)
 {

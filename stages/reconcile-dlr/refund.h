@@ -28,6 +28,9 @@ struct refunds *refunds_begin(struct arena *arena);
 void refunds_note(struct refunds *refunds, int64_t campaign, int32_t batch, int32_t seq,
                   int32_t tokens);
 
+/* The campaigns of what was noted, of any account. */
+size_t refunds_campaigns(const struct refunds *refunds, int64_t **out_campaigns);
+
 /*
  * Gives back what was noted of accounts that want it; by_default: of those that do not say. Locks
  * accounts in the order of their ids.

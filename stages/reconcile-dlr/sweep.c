@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/id.h"
+#include "calls.h"
 #include "campaign/store.h"
 #include "campaign/tell.h"
 #include "ledger/ledger.h"
@@ -210,7 +211,7 @@ static const struct db_statement find_old_doubts = {
     "SELECT d.campaign_id, d.seq, d.batch, d.segments, d.account_id FROM ("
     "SELECT r.campaign_id, r.seq, r.batch, r.segments, c.account_id"
     "  FROM batches b"
-    "  JOIN campaigns c ON c.id = b.campaign_id"
+    "  JOIN campaigns c ON c.id = b.campaign_id AND c.channel = 'sms'"
     " CROSS JOIN LATERAL (SELECT campaign_id, seq, batch, segments FROM recipients x"
     "                      WHERE x.campaign_id = b.campaign_id"
     "                        AND x.seq BETWEEN b.first_seq AND b.last_seq"
@@ -315,10 +316,14 @@ static bool complete(struct stage *stage, const struct reconcile_conf *conf, str
 
 bool sweep_tick(struct stage *stage, const struct reconcile_conf *conf, struct err *err)
 {
-    /* Nobody is told of the first two: their accounts need not wait for the confirms of the last.
-     */
+    struct db *db = stage_db(stage);
+    struct arena *arena = stage_arena(stage);
+
+    /* Nobody is told of the first: their accounts need not wait for the confirms of the last. */
     return retry_unmatched(stage, conf, err) && stage_commit(stage, err) &&
            settle_doubts(stage, conf, err) && stage_commit(stage, err) &&
+           calls_retry(db, conf, stage_now_ms(stage), arena, err) && stage_commit(stage, err) &&
+           calls_give_up(db, conf, stage_now_ms(stage), arena, err) && stage_commit(stage, err) &&
            usage_count(stage_db(stage), COUNTED_A_TICK, stage_now_ms(stage) - conf->no_report_ms,
                        NULL, err) &&
            complete(stage, conf, err);

@@ -5,7 +5,7 @@
 
 #include "alert/alert.h"
 #include "provider/africastalking.h"
-#include "run.h"
+#include "send_sms.h"
 
 #define ASK_EVERY_MS (5 * 60 * 1000)
 #define TIMEOUT_MS 5000 /* a batch may be waiting meanwhile */

@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "run.h"
+#include "send_sms.h"
 
 struct requests {
     size_t count;
@@ -88,27 +88,6 @@ static void call_provider(struct run *run, const struct window *window, struct r
     http_run(stage_http(run->stage), requests->calls, requests->replies, requests->count, arena);
 }
 
-/* How bad a verdict is for the route; the worst of a window decides. */
-static int gravity(const struct at_verdict *verdict)
-{
-    switch (verdict->state) {
-    case AT_REQUEST_OK:
-        return 0;
-    case AT_REQUEST_UNKNOWN:
-        return 1;
-    case AT_REQUEST_NOT_SENT:
-        return 2;
-    case AT_REQUEST_THROTTLED:
-        return 3;
-    case AT_REQUEST_MALFORMED:
-    case AT_REQUEST_REFUSED:
-        return 4;
-    case AT_REQUEST_UNAUTHORISED:
-        return 5;
-    }
-    return 5;
-}
-
 /* The provider was too slow for its turn to come: no fault of the request, nor of the route. */
 static bool had_no_turn(const struct http_reply *reply)
 {
@@ -141,7 +120,7 @@ static struct at_outcome *read_replies(struct run *run, const struct window *win
         }
         if (had_no_turn(&requests->replies[i])) {
             run->most = first > 0 && first < run->most ? first : run->most;
-        } else if (gravity(&verdict) > gravity(&run->worst)) {
+        } else if (dispatch_gravity(&verdict) > dispatch_gravity(&run->worst)) {
             run->worst = verdict;
         }
     }
@@ -154,6 +133,5 @@ struct at_outcome *requests_send(struct run *run, const struct window *window)
 
     call_provider(run, window, &requests);
     stage_crash_point("after_reply");
-    run->worst = (struct at_verdict){ .state = AT_REQUEST_OK, .why = "ok" };
     return read_replies(run, window, &requests);
 }

@@ -1,7 +1,8 @@
 /*
  * split-batches - cut a campaign into batches, a few at a time, and end it
  *
- * Reads   campaign.reserved.v1, campaign.resumed.v1, campaign.cancelled.v1, batch.done.v1
+ * Reads   campaign.reserved.v1, campaign.resumed.v1, campaign.cancelled.v1, batch.placed.v1,
+ *         batch.done.v1
  * Emits   batch.ready.v1, campaign.resumed.v1 (from the tick), campaign.changed.v1 and
  *         campaign.completed.v1 (also from it)
  * Tables  campaigns, batches; reads recipients; the ledger's when a campaign ends early
@@ -34,19 +35,31 @@
 #define DUE_A_TICK 100
 #define HOUSEKEEPING_EVERY_MS (3600 * 1000)
 
-struct split_conf {
+/* How a channel's campaigns are cut. */
+struct cut_conf {
     long batch_size;
     long per_second;
     long window;
 };
 
+struct split_conf {
+    struct cut_conf cut[2]; /* by enum channel */
+};
+
 static const struct conf_item conf_items[] = {
-    CONF_INT(struct split_conf, batch_size, "SMS_BATCH_SIZE", "500", 1, 1000,
+    CONF_INT(struct split_conf, cut[CHANNEL_SMS].batch_size, "SMS_BATCH_SIZE", "500", 1, 1000,
              "Most recipients in a batch; recipients of equal text share a request."),
-    CONF_INT(struct split_conf, per_second, "SMS_RATE_LIMIT_PER_SECOND", "10", 0, 1000000,
-             "Recipients a second that may leave over the SMS route; 0 means no limit."),
-    CONF_INT(struct split_conf, window, "SMS_BATCH_WINDOW", "12", 1, 1000,
+    CONF_INT(struct split_conf, cut[CHANNEL_SMS].per_second, "SMS_RATE_LIMIT_PER_SECOND", "10", 0,
+             1000000, "Recipients a second that may leave over the SMS route; 0 means no limit."),
+    CONF_INT(struct split_conf, cut[CHANNEL_SMS].window, "SMS_BATCH_WINDOW", "12", 1, 1000,
              "Batches of one campaign that may be on their way to the provider at once."),
+    CONF_INT(struct split_conf, cut[CHANNEL_VOICE].batch_size, "VOICE_BATCH_SIZE", "100", 1, 200,
+             "Most recipients in a batch of calls, and in one request for them."),
+    CONF_INT(struct split_conf, cut[CHANNEL_VOICE].per_second, "VOICE_RATE_LIMIT_PER_SECOND", "4",
+             0, 1000000,
+             "Calls a second that may be placed over the voice route; 0 means no limit."),
+    CONF_INT(struct split_conf, cut[CHANNEL_VOICE].window, "VOICE_BATCH_WINDOW", "12", 1, 1000,
+             "Batches of one campaign whose calls may be waiting to be placed at once."),
     CONF_END,
 };
 
@@ -67,8 +80,10 @@ struct campaign {
     const char *status, *account;
     char text_id[ID_TEXT_BYTES];
     enum lane lane;
+    enum channel channel;
     int32_t next_seq, next_batch, last_seq;
-    int64_t open; /* batches out */
+    int64_t open;  /* batches out */
+    int64_t ahead; /* those of them that are still on their way to the provider */
     bool due, expired;
     bool was_scheduled; /* so reserve-tokens told; any other it told to be sending */
     bool begins;        /* its first batch went out, just now or by this message before */
@@ -78,7 +93,7 @@ static const struct db_statement lock_campaign = {
     "split_lock_campaign",
     "SELECT c.account_id, c.status, a.slug, c.lane, c.next_seq, c.next_batch, c.last_seq,"
     "       coalesce(c.scheduled_at <= $2, true), coalesce(c.expires_at <= $2, false),"
-    "       coalesce(c.scheduled_at > c.reserved_at, c.scheduled_at IS NOT NULL)"
+    "       coalesce(c.scheduled_at > c.reserved_at, c.scheduled_at IS NOT NULL), c.channel"
     "  FROM campaigns c JOIN accounts a ON a.id = c.account_id"
     " WHERE c.id = $1"
     "   FOR UPDATE OF c",
@@ -88,7 +103,8 @@ static const struct db_statement lock_campaign = {
 /* Asked after the lock is held: a statement sees only what was committed when it began. */
 static const struct db_statement count_open = {
     "split_count_open",
-    "SELECT count(*) FROM batches WHERE campaign_id = $1 AND done_at IS NULL",
+    "SELECT count(*), count(*) FILTER (WHERE NOT calling)"
+    "  FROM batches WHERE campaign_id = $1 AND done_at IS NULL",
     1,
 };
 
@@ -120,7 +136,9 @@ static bool lock(struct stage *stage, int64_t id, struct campaign *out_campaign,
         .due = db_get_bool(found, 0, 7),
         .expired = db_get_bool(found, 0, 8),
         .was_scheduled = db_get_bool(found, 0, 9),
+        .channel = strcmp(db_get_text(found, 0, 10), "voice") == 0 ? CHANNEL_VOICE : CHANNEL_SMS,
         .open = db_get_int(open, 0, 0),
+        .ahead = db_get_int(open, 0, 1),
     };
     id_format("cmp", id, out_campaign->text_id);
     return true;
@@ -132,7 +150,7 @@ static void emit_batch(struct stage *stage, struct campaign *campaign, int64_t b
     stage_emit_as(
         stage, &batch_ready_v1,
         &(struct batch_fact){ .campaign = campaign->text_id, .batch = batch, .size = size },
-        &(struct emission){ .route = "sms",
+        &(struct emission){ .route = channel_words[campaign->channel],
                             .correlation = campaign->text_id,
                             .account = campaign->account,
                             .lane = &campaign->lane });
@@ -207,10 +225,11 @@ static const struct db_statement advance = {
 /* Fills the window of a campaign that is sending. */
 static bool cut(struct stage *stage, struct campaign *campaign, const char *origin, struct err *err)
 {
-    const struct split_conf *conf = stage_conf(stage);
+    const struct split_conf *all = stage_conf(stage);
+    const struct cut_conf *conf = &all->cut[campaign->channel];
     AUTO_DB_RESULT struct db_result *made = NULL;
     int64_t size = conf->batch_size;
-    int64_t room = conf->window - campaign->open;
+    int64_t room = conf->window - campaign->ahead;
 
     if (conf->per_second > 0 && size > conf->per_second / BATCHES_PER_SECOND) {
         size = conf->per_second / BATCHES_PER_SECOND;
@@ -376,8 +395,10 @@ static enum verdict handle(struct stage *stage, const struct message *in)
     int64_t id;
     bool known;
 
-    if (message_is(in, &batch_done_v1)) {
-        if (!message_read(in, &batch_done_v1, &batch, &err)) {
+    if (message_is(in, &batch_done_v1) || message_is(in, &batch_placed_v1)) {
+        const struct shape *shape =
+            message_is(in, &batch_done_v1) ? &batch_done_v1 : &batch_placed_v1;
+        if (!message_read(in, shape, &batch, &err)) {
             return stage_fail(stage, &err);
         }
         name = batch.campaign;
@@ -413,7 +434,8 @@ static const struct db_statement find_due = {
     "   AND ((c.status IN ('sending', 'cancelling')"
     "         AND NOT EXISTS (SELECT FROM batches b"
     "                          WHERE b.campaign_id = c.id AND b.done_at IS NULL"
-    "                            AND NOT b.waiting))"
+    "                            AND NOT b.waiting"
+    "                            AND NOT (b.calling AND c.next_seq <= c.last_seq)))"
     "        OR (c.status = 'scheduled' AND c.scheduled_at <= $1)"
     "        OR (c.status IN ('scheduled', 'paused', 'insufficient_tokens')"
     "            AND c.expires_at <= $1))"
@@ -491,7 +513,8 @@ static const struct stage_def split_batches_stage = {
     .name = "split-batches",
     .summary = "cut a campaign into batches, a few at a time, and end it",
     .reads = (const struct shape *const[]){ &campaign_reserved_v1, &campaign_resumed_v1,
-                                            &campaign_cancelled_v1, &batch_done_v1, NULL },
+                                            &campaign_cancelled_v1, &batch_placed_v1,
+                                            &batch_done_v1, NULL },
     .emits = (const struct shape *const[]){ &batch_ready_v1, &campaign_resumed_v1,
                                             &campaign_changed_v1, &campaign_completed_v1, NULL },
     .conf = conf_items,

@@ -17,7 +17,7 @@ from machine import Groups
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVERS = ROOT / "tests/support/servers"
 STAGES = ["render-template", "reserve-tokens", "split-batches", "rate-limit", "send-sms",
-          "reconcile-dlr"]
+          "place-call",          "reconcile-dlr"]
 TOKEN = "bench-webhook-token"
 STARTED_S = 30
 EMPTY_S = 20  # of the last acknowledgements, a poll takes a second

@@ -147,8 +147,10 @@ static void a_held_route_whose_time_is_over_lets_one_batch_try(void **state)
         assert_true(paced.probe);
         assert_done(fake, ready(fake, 12));
         assert_int_equal(fake_stage_emitted_of(fake, READY), 1);
-        assert_string_equal(fake_text(fake, "SELECT status FROM routes"), "held");
-        assert_true(fake_number(fake, "SELECT (held_until > now())::int FROM routes"));
+        assert_string_equal(fake_text(fake, "SELECT status FROM routes WHERE name = 'sms'"),
+                            "held");
+        assert_true(
+            fake_number(fake, "SELECT (held_until > now())::int FROM routes WHERE name = 'sms'"));
     }
 }
 
@@ -169,7 +171,7 @@ static void an_unknown_route_is_an_open_one(void **state)
     struct fake_stage *fake = *state;
 
     configure(fake, "0");
-    fake_sql(fake, "DELETE FROM routes");
+    fake_sql(fake, "DELETE FROM routes WHERE name = 'sms'");
     assert_done(fake, ready(fake, 12));
     assert_int_equal(fake_stage_emitted_of(fake, PACED), 1);
 }

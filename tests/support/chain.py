@@ -46,12 +46,13 @@ import pika
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVERS = ROOT / "tests/support/servers"
 PORTS = ROOT / "tests/support/ports"
-STAGES = ("render-template", "reserve-tokens", "split-batches", "rate-limit", "send-sms",
+STAGES = ("render-template", "reserve-tokens", "split-batches", "rate-limit", "send-sms", "place-call",
           "reconcile-dlr")
 WEBHOOK_TOKEN = "hook-of-the-tests"
 POLL_S = 0.03
 END_S = 40  # how long a program may take to end when told to
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # of ids, see lib/base/id.c
+ROUTES = {"rate-limit": [".sms", ".voice"], "send-sms": [".sms"], "place-call": [".voice"]}
 FINAL = ("completed", "cancelled", "expired", "refused", "abandoned")
 
 DEFAULTS = {
@@ -68,6 +69,15 @@ DEFAULTS = {
     "SMS_TIMEOUT": "2s",
     "SMS_JOB_BACKOFF_MS": "300",
     "SMS_ROUTE_HOLD": "1s",
+    "VOICE_RATE_LIMIT_PER_SECOND": "0",
+    "VOICE_WORKER_CONCURRENCY": "3",
+    "VOICE_CALLS_MAX": "0",
+    "VOICE_TIMEOUT": "2s",
+    "VOICE_JOB_BACKOFF_MS": "300",
+    "VOICE_ROUTE_HOLD": "1s",
+    "VOICE_DOUBT_WAIT": "3s",
+    "AT_VOICE_CALLER_ID": "+254711000000",
+    "MEDIA_SECRET": "a secret of the chain's tests alone",
     "RECONCILE_DOUBT_AFTER": "1s",
     "SIM_REPORT_DELAY": "20-200",
     "SIM_REPORT_CONNECTIONS": "200",
@@ -507,7 +517,12 @@ class Chain:
             "TUMA_MIGRATIONS": str(ROOT / "migrations"),
             "HTTP_LISTEN": self.http_listen,
             "AT_SMS_URL": self.provider + "/version1",
+            "AT_VOICE_URL": self.provider,
+            "PUBLIC_URL": "http://" + self.http_listen,
+            "AUDIO_FOLDER": str(self.dir / "audio"),
             "SIM_LISTEN": self.provider[7:],
+            "SIM_VOICE_URL": "http://%s/api/communications/webhooks/voice/%s"
+                             % (self.http_listen, WEBHOOK_TOKEN),
             "SIM_REPORT_URL": callback % "delivery-callback",
             "SIM_INCOMING_URL": callback % "incoming",
             "SIM_OPT_OUT_URL": "http://%s/api/communications/webhooks/sms/%s"
@@ -652,8 +667,8 @@ class Chain:
     def queues(self):
         names = []
         for stage in self.stages():
-            route = ".sms" if stage in ("rate-limit", "send-sms") else ""
-            names += ["tuma.%s%s.%s" % (stage, route, lane) for lane in ("high", "normal")]
+            for route in ROUTES.get(stage, [""]):
+                names += ["tuma.%s%s.%s" % (stage, route, lane) for lane in ("high", "normal")]
         return names
 
     def queue(self, name):
@@ -726,6 +741,7 @@ class Chain:
         self.tumactl("verify")
         stats = self.simulator.stats()
         expect(stats["duplicates"], 0, "messages accepted twice")
+        expect(stats["voice"]["duplicates"], 0, "numbers called twice by one request's name")
         if self.mpesa is not None:
             self.mpesa.audit()
         if self.count_parked():

@@ -18,14 +18,14 @@ def test_programs_can_do_their_work_with_logins_of_their_own(chain):
     commands = subprocess.run([ROOT / "deploy/broker/users", chain.build], check=True, text=True,
                               capture_output=True, env=chain.environment()).stdout
     names = re.findall(r"add_user (\S+)", commands)
-    expect(len(names), 8, "logins")
+    expect(len(names), 9, "logins")
     passwords = {"PASSWORD_" + name[5:].upper().replace("-", "_"): "secret" for name in names}
     script = "rabbitmqctl() { '%s' \"$@\"; }\n%s" % (chain.servers["RABBITMQCTL"], commands)
     subprocess.run(["bash", "-eu", "-c", script], check=True, stdin=subprocess.DEVNULL,
                    capture_output=True, env={**chain.environment(), **passwords})
     at = chain.servers["AMQP_URL"].split("@")[1]
     for program in ("ingress", "render-template", "reserve-tokens", "split-batches", "rate-limit",
-                    "send-sms", "reconcile-dlr"):
+                    "send-sms", "place-call", "reconcile-dlr"):
         chain[program].stop()
         chain[program].start(AMQP_URL="amqp://tuma-%s:secret@%s" % (program, at))
     chain.await_ready()

@@ -64,7 +64,7 @@ class Migrate(unittest.TestCase):
         self.assertIn("%d applied now" % COUNT, self.migrate())
         self.assertIn(" 0 applied now", self.migrate())
         self.assertEqual(self.applied(), COUNT)
-        self.assertEqual(self.psql(self.url, "SELECT count(*) FROM routes"), "1")
+        self.assertEqual(self.psql(self.url, "SELECT count(*) FROM routes"), "2")
 
     def test_two_at_once_wait_for_each_other(self):
         both = [self.start(), self.start()]

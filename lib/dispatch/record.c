@@ -3,10 +3,16 @@
  */
 #include <string.h>
 
-#include "batch.h"
+#include "dispatch/batch.h"
 #include "ledger/ledger.h"
 
-enum { STATE_PENDING = 0, STATE_IN_DOUBT = 2, STATE_SENT = 3, STATE_FAILED = 5 };
+enum {
+    STATE_PENDING = 0,
+    STATE_IN_DOUBT = 2,
+    STATE_SENT = 3,
+    STATE_DELIVERED = 4,
+    STATE_FAILED = 5,
+};
 
 /* Columns of the update; one element per recipient whose row changes. */
 struct change {
@@ -19,7 +25,8 @@ struct change {
     const char **ids;
     const char **currencies;
     const char **reasons;
-    int16_t *segments;
+    int32_t *prices, *owed; /* tokens: reserved, and of them due whatever becomes of it */
+    bool calls;
     size_t suppressed_count;
     int64_t *suppressed;
 };
@@ -36,15 +43,19 @@ static struct change *open_change(size_t count, struct arena *arena)
     change->ids = arena_array(arena, count, sizeof *change->ids);
     change->currencies = arena_array(arena, count, sizeof *change->currencies);
     change->reasons = arena_array(arena, count, sizeof *change->reasons);
-    change->segments = arena_array(arena, count, sizeof *change->segments);
+    change->prices = arena_array(arena, count, sizeof *change->prices);
+    change->owed = arena_array(arena, count, sizeof *change->owed);
     change->suppressed = arena_array(arena, count, sizeof *change->suppressed);
     return change;
 }
 
 /* The state an outcome leads to; pending ones are tried again later. */
 static int16_t state_of(const struct at_outcome *outcome, const struct recipient *recipient,
-                        int64_t max_attempts)
+                        const struct record_how *how)
 {
+    /* Whoever was reached before and is not now has been reached. */
+    const int16_t in_vain = recipient->owed > 0 ? STATE_DELIVERED : STATE_FAILED;
+
     switch (outcome->class) {
     case AT_ACCEPTED:
         return STATE_SENT;
@@ -52,11 +63,11 @@ static int16_t state_of(const struct at_outcome *outcome, const struct recipient
         return STATE_IN_DOUBT;
     case AT_FINAL:
     case AT_SUPPRESS:
-        return STATE_FAILED;
+        return in_vain;
     case AT_RETRY:
         /* Only a refusal by the provider is an attempt; a request that never left is not. */
-        return outcome->code != 0 && recipient->attempts + 1 >= max_attempts ? STATE_FAILED
-                                                                             : STATE_PENDING;
+        return outcome->code != 0 && recipient->attempts + 1 >= how->max_attempts ? in_vain
+                                                                                  : STATE_PENDING;
     case AT_HOLD_WINDOW:
     case AT_HOLD_ACCOUNT:
         return STATE_PENDING;
@@ -77,8 +88,10 @@ static void add_change(struct change *change, const struct recipient *recipient,
         outcome->cost_e4 > 0 && outcome->cost_e4 <= INT32_MAX ? (int32_t)outcome->cost_e4 : 0;
     change->ids[at] = outcome->message_id;
     change->currencies[at] = *outcome->currency ? outcome->currency : NULL;
-    change->reasons[at] = state == STATE_SENT ? NULL : outcome->reason;
-    change->segments[at] = recipient->segments;
+    change->reasons[at] = state == STATE_SENT || state == STATE_DELIVERED ? NULL : outcome->reason;
+    change->prices[at] = recipient->segments;
+    change->owed[at] =
+        recipient->owed < recipient->segments ? recipient->owed : recipient->segments;
     if (outcome->class == AT_SUPPRESS) {
         change->suppressed[change->suppressed_count++] = recipient->msisdn;
     }
@@ -86,16 +99,18 @@ static void add_change(struct change *change, const struct recipient *recipient,
 
 /* Sorts outcomes into changes; recipients the provider never judged keep their row as it is. */
 static struct change *collect(const struct window *window, const struct at_outcome *outcomes,
-                              int64_t max_attempts, struct arena *arena, struct tally *tally)
+                              const struct record_how *how, struct arena *arena,
+                              struct tally *tally)
 {
     struct change *change = open_change(window->count + 1, arena);
 
+    change->calls = how->calls;
     for (size_t i = 0; i < window->count; i++) {
-        int16_t state = state_of(&outcomes[i], &window->recipients[i], max_attempts);
+        int16_t state = state_of(&outcomes[i], &window->recipients[i], how);
         bool judged = outcomes[i].class == AT_RETRY && outcomes[i].code != 0;
 
         tally->accepted += state == STATE_SENT;
-        tally->failed += state == STATE_FAILED;
+        tally->failed += state == STATE_FAILED || state == STATE_DELIVERED;
         tally->in_doubt += state == STATE_IN_DOUBT;
         tally->again += state == STATE_PENDING;
         if (state != STATE_PENDING || judged) {
@@ -114,9 +129,10 @@ static const struct db_statement update_recipients = {
     "record_update_recipients",
     "UPDATE recipients r"
     "   SET state = u.state, batch = $2, provider_code = u.code, attempts = r.attempts + u.tried,"
-    "       cost_e4 = u.cost, provider_id = u.id, currency = u.currency, reason = u.reason,"
+    "       cost_e4 = coalesce(r.cost_e4, 0) + u.cost, provider_id = u.id,"
+    "       currency = coalesce(u.currency, r.currency), reason = u.reason,"
     "       sent_at = CASE WHEN u.state = 0 THEN NULL ELSE $11::timestamptz END,"
-    "       final_at = CASE WHEN u.state = 5 THEN $11::timestamptz END"
+    "       final_at = CASE WHEN u.state IN (4, 5) THEN $11::timestamptz END"
     "  FROM unnest(array_fill($1::bigint, ARRAY[cardinality($3::int[])]), $3::int[],"
     "              $4::smallint[], $5::smallint[], $6::smallint[], $7::int[], $8::text[],"
     "              $9::text[], $12::text[])"
@@ -151,7 +167,7 @@ static const struct db_statement add_suppressions = {
 
 /* Sums over the changed rows only; a row that was not in the expected state is not ours. */
 struct sums {
-    int64_t sent, failed, in_doubt, capture, release, cost_e4;
+    int64_t sent, delivered, failed, in_doubt, capture, release, cost_e4;
 };
 
 static struct sums add_up(const struct change *change, const struct db_result *rows)
@@ -162,6 +178,8 @@ static struct sums add_up(const struct change *change, const struct db_result *r
     bool all = changed == change->count;
 
     for (size_t i = 0; i < changed; i++) {
+        bool ended;
+
         /* Rows come back in any order; when all came their order does not matter. */
         if (all) {
             at = i;
@@ -172,10 +190,16 @@ static struct sums add_up(const struct change *change, const struct db_result *r
             }
         }
         sums.sent += change->states[at] == STATE_SENT;
+        sums.delivered += change->states[at] == STATE_DELIVERED;
         sums.failed += change->states[at] == STATE_FAILED;
         sums.in_doubt += change->states[at] == STATE_IN_DOUBT;
-        sums.capture += change->states[at] == STATE_SENT ? change->segments[at] : 0;
-        sums.release += change->states[at] == STATE_FAILED ? change->segments[at] : 0;
+        ended = change->states[at] == STATE_DELIVERED || change->states[at] == STATE_FAILED;
+        if (ended) {
+            sums.capture += change->owed[at];
+            sums.release += change->prices[at] - change->owed[at];
+        } else if (change->states[at] == STATE_SENT && !change->calls) {
+            sums.capture += change->prices[at];
+        }
         sums.cost_e4 += change->states[at] == STATE_SENT ? change->costs[at] : 0;
     }
     return sums;
@@ -185,22 +209,23 @@ static const struct db_statement count_window = {
     "record_count_window",
     "UPDATE batches"
     "   SET recorded_seq = claimed_seq, in_flight = 0, claim = NULL, sent = sent + $4,"
-    "       failed = failed + $5, in_doubt = in_doubt + $6, captured = captured + $7,"
-    "       released = released + $8, cost_e4 = cost_e4 + $9"
+    "       delivered = delivered + $10, failed = failed + $5, in_doubt = in_doubt + $6,"
+    "       captured = captured + $7, released = released + $8, cost_e4 = cost_e4 + $9"
     " WHERE campaign_id = $1 AND batch = $2 AND claim = $3",
-    9
+    10
 };
 
 /* The batch went on without us: rows that were in doubt now have their answer. */
 static const struct db_statement count_late = {
     "record_count_late",
     "UPDATE batches"
-    "   SET sent = sent + $3, failed = failed + $4, in_doubt = in_doubt - $5,"
-    "       captured = captured + $6, released = released + $7, cost_e4 = cost_e4 + $8,"
+    "   SET sent = sent + $3, delivered = delivered + $9, failed = failed + $4,"
+    "       in_doubt = in_doubt - $5, captured = captured + $6, released = released + $7,"
+    "       cost_e4 = cost_e4 + $8,"
     "       settled_at = CASE WHEN done_at IS NOT NULL AND sent + $3 = 0 AND in_doubt = $5"
     "                         THEN now() ELSE settled_at END"
     " WHERE campaign_id = $1 AND batch = $2",
-    8
+    9
 };
 
 static bool count_sums(struct db *db, const struct batch *batch, const struct sums *sums, bool late,
@@ -210,21 +235,22 @@ static bool count_sums(struct db *db, const struct batch *batch, const struct su
     struct db_value number = db_int4(batch->number);
 
     if (!late) {
-        return db_run(
-            db, &count_window,
-            (struct db_value[]){ campaign, number, db_int8(batch->claim),
-                                 db_int4((int32_t)sums->sent), db_int4((int32_t)sums->failed),
-                                 db_int4((int32_t)sums->in_doubt), db_int4((int32_t)sums->capture),
-                                 db_int4((int32_t)sums->release), db_int8(sums->cost_e4) },
-            out_rows, err);
+        return db_run(db, &count_window,
+                      (struct db_value[]){
+                          campaign, number, db_int8(batch->claim), db_int4((int32_t)sums->sent),
+                          db_int4((int32_t)sums->failed), db_int4((int32_t)sums->in_doubt),
+                          db_int4((int32_t)sums->capture), db_int4((int32_t)sums->release),
+                          db_int8(sums->cost_e4), db_int4((int32_t)sums->delivered) },
+                      out_rows, err);
     }
-    return db_run(db, &count_late,
-                  (struct db_value[]){ campaign, number, db_int4((int32_t)sums->sent),
-                                       db_int4((int32_t)sums->failed),
-                                       db_int4((int32_t)(sums->sent + sums->failed)),
-                                       db_int4((int32_t)sums->capture),
-                                       db_int4((int32_t)sums->release), db_int8(sums->cost_e4) },
-                  out_rows, err);
+    return db_run(
+        db, &count_late,
+        (struct db_value[]){ campaign, number, db_int4((int32_t)sums->sent),
+                             db_int4((int32_t)sums->failed),
+                             db_int4((int32_t)(sums->sent + sums->delivered + sums->failed)),
+                             db_int4((int32_t)sums->capture), db_int4((int32_t)sums->release),
+                             db_int8(sums->cost_e4), db_int4((int32_t)sums->delivered) },
+        out_rows, err);
 }
 
 static bool settle(struct db *db, const struct batch *batch, const struct sums *sums, bool late,
@@ -244,7 +270,7 @@ static void give_up_pending(struct change *change)
 {
     for (size_t i = 0; i < change->count; i++) {
         if (change->states[i] == STATE_PENDING) {
-            change->states[i] = STATE_FAILED;
+            change->states[i] = change->owed[i] > 0 ? STATE_DELIVERED : STATE_FAILED;
         }
     }
 }
@@ -289,16 +315,16 @@ static bool is_ours(struct db *db, const struct batch *batch, bool *out_ours, st
 }
 
 bool batch_record(struct db *db, struct batch *batch, const struct window *window,
-                  const struct at_outcome *outcomes, int64_t max_attempts, int64_t now_ms,
+                  const struct at_outcome *outcomes, const struct record_how *how,
                   struct arena *arena, struct tally *out_tally, bool *out_mine, struct err *err)
 {
     struct change *change;
     int64_t counted;
 
     *out_tally = (struct tally){ 0 };
-    change = collect(window, outcomes, max_attempts, arena, out_tally);
+    change = collect(window, outcomes, how, arena, out_tally);
     if (!is_ours(db, batch, out_mine, err) ||
-        !apply(db, batch, change, !*out_mine, now_ms, arena, &counted, err)) {
+        !apply(db, batch, change, !*out_mine, how->now_ms, arena, &counted, err)) {
         return false;
     }
     batch->recorded_seq = batch->claimed_seq;

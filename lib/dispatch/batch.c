@@ -1,10 +1,11 @@
 /*
  * batch - loading, claiming and ending; record.c has the outcomes
  */
-#include "batch.h"
+#include "dispatch/batch.h"
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/id.h"
 
 static const struct db_statement lock_batch = {
@@ -49,7 +50,7 @@ static const struct db_statement load_batch = {
     "       c.account_id, a.slug, c.status, c.text, c.sender_id,"
     "       coalesce(c.expires_at <= $3, false), coalesce(r.status = 'held', false), b.claim,"
     "       coalesce($5 = ANY (b.ended_by), false), coalesce($5 = b.ended_by[1], false),"
-    "       b.again_ms"
+    "       b.again_ms, b.calling, b.calling AND coalesce(b.retry_at > $3, true)"
     "  FROM batches b"
     "  JOIN campaigns c ON c.id = b.campaign_id"
     "  JOIN accounts a ON a.id = c.account_id"
@@ -98,6 +99,8 @@ bool batch_load(struct db *db, const struct batch_ask *ask, struct arena *arena,
         .ended_last = db_get_bool(found, 0, 15),
         .comes_again = !db_is_null(found, 0, 16),
         .again_ms = db_get_int(found, 0, 16),
+        .calling = db_get_bool(found, 0, 17),
+        .rests = db_get_bool(found, 0, 18),
         .message = arena_strdup(arena, ask->message),
     };
     return true;
@@ -107,7 +110,8 @@ static const struct db_statement doubt_orphans = {
     "batch_doubt_orphans",
     "WITH doubted AS ("
     "    UPDATE recipients"
-    "       SET state = 2, batch = $2, reason = 'answer_lost', sent_at = now()"
+    "       SET state = 2, batch = $2, reason = 'answer_lost', sent_at = now(),"
+    "           attempts = attempts + 1"
     "     WHERE campaign_id = $1 AND seq > $3 AND seq <= $4 AND state = 0"
     " RETURNING 1)"
     " UPDATE batches"
@@ -153,7 +157,12 @@ bool batch_doubt_orphans(struct db *db, struct batch *batch, int64_t unsent_clai
 
 static const struct db_statement next_window = {
     "batch_next_window",
-    "SELECT seq, segments, attempts, msisdn, text FROM recipients"
+    "SELECT seq, segments, attempts, msisdn, text,"
+    "       CASE WHEN attempts > 0 THEN"
+    "           coalesce((SELECT sum(tokens) FROM calls c"
+    "                      WHERE c.campaign_id = r.campaign_id AND c.seq = r.seq), 0)"
+    "       ELSE 0 END"
+    "  FROM recipients r"
     " WHERE campaign_id = $1 AND seq > $2 AND seq <= $3 AND state = 0"
     " ORDER BY seq LIMIT $4",
     4
@@ -181,6 +190,7 @@ bool batch_next_window(struct db *db, const struct batch *batch, int64_t max, st
             .segments = (int16_t)db_get_int(found, i, 1),
             .attempts = (int16_t)db_get_int(found, i, 2),
             .msisdn = db_get_int(found, i, 3),
+            .owed = (int32_t)db_get_int(found, i, 5),
             .text = text          ? arena_strdup(arena, text)
                     : batch->text ? batch->text
                                   : "",
@@ -217,23 +227,39 @@ static const struct db_statement claim_window = {
     "batch_claim",
     "UPDATE batches"
     "   SET claimed_seq = $3, claim = $4, in_flight = $6, waiting = false,"
-    "       started_at = coalesce(started_at, now())"
+    "       started_at = coalesce(started_at, now()),"
+    "       called_at = CASE WHEN $7 THEN now() END"
     " WHERE campaign_id = $1 AND batch = $2 AND recorded_seq = $5 AND claimed_seq = $5"
     "   AND done_at IS NULL",
-    6
+    7
 };
 
-bool batch_claim(struct db *db, struct batch *batch, const struct window *window, bool *out_mine,
-                 struct err *err)
+static const struct db_statement begin_calls = {
+    "batch_begin_calls",
+    "UPDATE batches SET calling = false, retry_at = NULL, woken_at = NULL"
+    " WHERE campaign_id = $1 AND batch = $2",
+    2,
+};
+
+bool batch_begin_calls(struct db *db, const struct batch *batch, struct err *err)
+{
+    return db_run(db, &begin_calls,
+                  (struct db_value[]){ db_int8(batch->campaign_id), db_int4(batch->number) }, NULL,
+                  err);
+}
+
+bool batch_claim(struct db *db, struct batch *batch, const struct window *window, bool calls,
+                 bool *out_mine, struct err *err)
 {
     int64_t rows;
     int64_t claim;
 
     id_random(&claim, sizeof claim);
     if (!db_run(db, &claim_window,
-                (struct db_value[]){
-                    db_int8(batch->campaign_id), db_int4(batch->number), db_int4(window->last_seq),
-                    db_int8(claim), db_int4(batch->recorded_seq), db_int4((int32_t)window->count) },
+                (struct db_value[]){ db_int8(batch->campaign_id), db_int4(batch->number),
+                                     db_int4(window->last_seq), db_int8(claim),
+                                     db_int4(batch->recorded_seq), db_int4((int32_t)window->count),
+                                     db_bool(calls) },
                 &rows, err)) {
         return false;
     }
@@ -251,7 +277,8 @@ bool batch_claim(struct db *db, struct batch *batch, const struct window *window
 static const struct db_statement begin_pass = {
     "batch_begin_pass",
     "UPDATE batches SET pass = pass + 1, claimed_seq = first_seq - 1,"
-    "       recorded_seq = first_seq - 1, claim = NULL, waiting = $4, again_ms = $5, " NOTE_END
+    "       recorded_seq = first_seq - 1, claim = NULL, waiting = $4, again_ms = $5,"
+    "       calling = false, retry_at = NULL, woken_at = NULL, " NOTE_END
     " WHERE campaign_id = $1 AND batch = $2",
     5,
 };
@@ -264,9 +291,26 @@ static const struct db_statement finish_batch = {
     3,
 };
 
+static const struct db_statement begin_calling = {
+    "batch_begin_calling",
+    "UPDATE batches SET pass = pass + 1, claimed_seq = first_seq - 1,"
+    "       recorded_seq = first_seq - 1, claim = NULL, waiting = false, calling = true,"
+    "       retry_at = greatest(retry_at, $4), again_ms = NULL, " NOTE_END
+    " WHERE campaign_id = $1 AND batch = $2",
+    4,
+};
+
 bool batch_end(struct db *db, const struct batch *batch, enum batch_end how, int64_t again_ms,
                struct err *err)
 {
+    if (how == BATCH_CALLING) {
+        return db_run(
+            db, &begin_calling,
+            (struct db_value[]){ db_int8(batch->campaign_id), db_int4(batch->number),
+                                 db_text(batch->message),
+                                 again_ms > 0 ? db_time(clock_now_ms() + again_ms) : db_null() },
+            NULL, err);
+    }
     if (how == BATCH_FINISH) {
         return db_run(db, &finish_batch,
                       (struct db_value[]){ db_int8(batch->campaign_id), db_int4(batch->number),

@@ -11,14 +11,14 @@
  */
 #include <string.h>
 
+#include "dispatch/dispatch.h"
 #include "msg/event.h"
-#include "run.h"
 
 #define BREAKER_MAX_S 60 /* longest pause of the circuit breaker */
 #define US_PER_S 1000000
 
 static const struct db_statement hold_route = {
-    "send_hold_route",
+    "dispatch_hold_route",
     "UPDATE routes"
     "   SET status = 'held', why = $2, detail = $3, held_at = now(),"
     "       untold_at = now(), failures = failures + 1,"
@@ -28,7 +28,7 @@ static const struct db_statement hold_route = {
     6
 };
 static const struct db_statement open_route = {
-    "send_open_route",
+    "dispatch_open_route",
     "UPDATE routes SET status = 'open', why = 'answers_again', detail = NULL, held_at = NULL,"
     "       held_until = NULL, failures = 0, untold_at = now()"
     " WHERE name = $1 AND status = 'held'",
@@ -37,7 +37,7 @@ static const struct db_statement open_route = {
 
 bool route_hold(struct run *run, struct err *err)
 {
-    const struct send_conf *conf = stage_conf(run->stage);
+    const struct dispatch_conf *conf = stage_conf(run->stage);
     const struct at_verdict *why = &run->worst;
     int64_t rest_s = why->retry_after_s > 0 ? why->retry_after_s : 0;
     int64_t rows;
@@ -66,14 +66,14 @@ bool route_reopen(struct run *run, struct err *err)
 }
 
 static const struct db_statement find_untold = {
-    "send_find_untold",
+    "dispatch_find_untold",
     "SELECT status, coalesce(why, ''), coalesce(detail, ''), held_until, untold_at FROM routes"
     " WHERE name = $1 AND untold_at IS NOT NULL"
     "   FOR UPDATE SKIP LOCKED",
     1,
 };
 static const struct db_statement mark_told = {
-    "send_mark_told",
+    "dispatch_mark_told",
     "UPDATE routes SET untold_at = NULL WHERE name = $1",
     1,
 };
@@ -108,7 +108,7 @@ bool route_tell(struct stage *stage, struct err *err)
 }
 
 static const struct db_statement return_probe = {
-    "send_return_probe",
+    "dispatch_return_probe",
     "UPDATE routes SET held_until = now()"
     " WHERE name = $1 AND status = 'held' AND held_until IS NOT NULL",
     1,
@@ -122,7 +122,7 @@ bool route_return_probe(struct run *run, struct err *err)
 
 /* A generic cell rate algorithm without burst; the row serialises the workers. $2 microseconds. */
 static const struct db_statement book_turn = {
-    "send_book_turn",
+    "dispatch_book_turn",
     "UPDATE routes"
     "   SET next_at = greatest(next_at, clock_timestamp()) + interval '1 microsecond' * $2::bigint"
     " WHERE name = $1"

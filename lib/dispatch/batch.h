@@ -10,9 +10,13 @@
  *
  * A batch goes to the provider in passes, and each end of one notes the message that brought it
  * about. Should that come again, it neither sends nor ends anything, and says the same as before.
+ *
+ * A batch of calls ends a pass as `calling`: it waits for the ends of its calls, which say who is
+ * to be called again and when (retry_at). Whoever watches such batches (place-call's tick) lets the
+ * next pass begin, or ends the batch once nobody is left to call.
  */
-#ifndef SEND_SMS_BATCH_H
-#define SEND_SMS_BATCH_H
+#ifndef DISPATCH_BATCH_H
+#define DISPATCH_BATCH_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,6 +39,8 @@ struct batch {
     const char *sender_id;
     bool expired; /* past the campaign's expiry */
     bool route_held;
+    bool calling;        /* between two passes of calls */
+    bool rests;          /* and the next is not due */
     const char *message; /* id of the one in hand */
     bool ended_before;   /* it has ended a pass of this batch before */
     bool ended_last;     /* and no other has since */
@@ -55,6 +61,7 @@ struct recipient {
     int16_t segments;
     int16_t attempts;
     int64_t msisdn;
+    int32_t owed;     /* tokens for calls of it that were answered; the next may be in vain */
     const char *text; /* its own or the campaign's */
 };
 
@@ -94,25 +101,38 @@ bool batch_next_window(struct db *db, const struct batch *batch, int64_t max, st
 bool batch_has_pending(struct db *db, const struct batch *batch, bool *out_pending,
                        struct err *err);
 
-/* Claims a window; *out_mine false when another worker took the batch over. */
-bool batch_claim(struct db *db, struct batch *batch, const struct window *window, bool *out_mine,
-                 struct err *err);
+/* A further pass of calls begins: what was due is in hand. */
+bool batch_begin_calls(struct db *db, const struct batch *batch, struct err *err);
+
+/* Claims a window, of calls or not; *out_mine false when another worker took the batch over. */
+bool batch_claim(struct db *db, struct batch *batch, const struct window *window, bool calls,
+                 bool *out_mine, struct err *err);
+
+struct record_how {
+    int64_t max_attempts; /* how often a recipient may be refused for now */
+    int64_t now_ms;
+    bool calls; /* tokens of accepted recipients stay reserved until their calls end */
+};
 
 /*
- * Writes the outcomes of a claimed window: recipients, counters, tokens, suppressions. max_attempts
- * is how often a recipient may be refused for now. When the claim was lost meanwhile the answers
- * only resolve recipients in doubt, and *out_mine is false.
+ * Writes the outcomes of a claimed window: recipients, counters, tokens, suppressions. When the
+ * claim was lost meanwhile the answers only resolve recipients in doubt, and *out_mine is false.
  */
 bool batch_record(struct db *db, struct batch *batch, const struct window *window,
-                  const struct at_outcome *outcomes, int64_t max_attempts, int64_t now_ms,
+                  const struct at_outcome *outcomes, const struct record_how *how,
                   struct arena *arena, struct tally *out_tally, bool *out_mine, struct err *err);
 
 enum batch_end {
-    BATCH_AGAIN,  /* some recipients are to be tried again: a new pass begins */
-    BATCH_WAIT,   /* set aside until the campaign is resumed */
-    BATCH_FINISH, /* nothing is left, or what is left will not be sent */
+    BATCH_AGAIN,   /* some recipients are to be tried again: a new pass begins */
+    BATCH_WAIT,    /* set aside until the campaign is resumed */
+    BATCH_FINISH,  /* nothing is left, or what is left will not be sent */
+    BATCH_CALLING, /* all of this pass is placed, or nothing more will be */
 };
-/* again_ms: after how long, for BATCH_AGAIN. Notes the message in hand as the one that did it. */
+
+/*
+ * again_ms: after how long, for BATCH_AGAIN; for BATCH_CALLING, when not 0, how long to wait at
+ * least. Notes the message in hand as the one that did it.
+ */
 bool batch_end(struct db *db, const struct batch *batch, enum batch_end how, int64_t again_ms,
                struct err *err);
 

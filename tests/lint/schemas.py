@@ -385,9 +385,14 @@ def expected_channels(topics):
         if stage is None:
             channels[noun] = (f"{noun}.{{account}}", "tuma.events", "topic", None, None)
             continue
-        route = ".{route}" if topic["routed"] else ""
+        route = ".{route}" if "routes" in topic else ""
         queue = f"tuma.{stage}{route}.{{lane}}"
         key = f"{noun}{route}.{{lane}}"
+        if sum(other["type"] == topic["type"] for other in topics) > 1:  # a stage for each route
+            [way] = topic["routes"]
+            before = channels.get(noun, (None, None, None, {}, {}))
+            stage = {**before[3], way: stage}
+            queue = {**before[4], way: queue.replace("{route}", way)}
         channels[noun] = (key, f"tuma.{topic['exchange']}", "direct", stage, queue)
         if topic["partner"]:
             channels[f"partner.{noun}"] = (key, "tuma.in.{account}", "direct", None, queue)

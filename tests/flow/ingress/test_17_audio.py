@@ -199,6 +199,10 @@ def test_bad_forms(env):
     refused(422, "no_file", post_form(env, ('Content-Disposition: form-data; name="name"', b"x")), "file")
     refused(422, "unknown_part",
             post_form(env, one, ('Content-Disposition: form-data; name="title"', b"x")), "title")
+    for name in ("a" + 50 * "é", "\udcff\udcfe"):  # cut within a letter, and none at all: told as JSON all the same
+        head = 'Content-Disposition: form-data; name="%s"' % name
+        refused(422, "unknown_part", post(env, form([one]).replace(one[0].encode(), head.encode(
+            errors="surrogateescape")), content_type="multipart/form-data; boundary=b0und"))
     long = ('Content-Disposition: form-data; name="name"', b"x" * 401)
     refused(422, "name_too_long", post_form(env, long, one), "name")
     whole = form([one])

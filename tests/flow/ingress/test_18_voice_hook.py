@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import statistics
+import threading
 import time
 import urllib.parse
 import xml.etree.ElementTree
@@ -503,6 +504,75 @@ def test_the_broker_away(env):
     finally:
         env.hooks = usual
     expect(kept(env), [], "kept")
+
+
+def at_once(threads, work):
+    """work(number) in each; what any of them raised."""
+    raised = []
+
+    def run(number):
+        try:
+            work(number)
+        except Exception as problem:  # the test's to look at
+            raised.append(problem)
+    running = [threading.Thread(target=run, args=(number,)) for number in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    return raised
+
+
+def test_many_at_once(env):
+    """Content, keys, ends and calls that nobody knows, all at the same time."""
+    call = Call(env, "Listen", answers='{"1": "yes"}', thanks="Asante")
+    kept(env)
+    rounds, threads = 20, 12
+
+    def work(number):
+        for count in range(rounds):
+            one = "ATVId_%d_%d" % (number, count)
+            expect(call.ask(call.back(2), dtmfDigits="1", sessionId=one), [say("Asante")], "a key")
+            expect(call.ask(), asked(call, 1, say("Listen")), "content")
+            expect(nobody(call) in (GOODBYE, FELL_BACK), True, "nobody")
+            expect(call.end(sessionId=one).status, 200, "an end")
+    expect(at_once(threads, work), [], "raised")
+    found = []
+    wait_for("all are kept", 10,
+             lambda: found.extend(kept(env)) or len(found) >= 2 * rounds * threads)
+    seen = {(body["session"], body.get("ended", False)) for _, body in found}
+    expect((len(found), len(seen)), (2 * rounds * threads,) * 2, "kept")
+
+
+def test_stopping_amid_calls(env):
+    """Whatever is under way is answered, or the connection refused; and it ends."""
+    usual = hooks(env)
+    call = Call(env, "Listen", answers='{"1": "yes"}', thanks="Asante")
+    env.hooks = env.ingress("voice-stopping", PUBLIC_URL=PUBLIC_URL)
+    stopping = threading.Event()
+    answered = []
+
+    def work(number):
+        while True:
+            try:
+                for one in (lambda: call.ask(call.back(2), dtmfDigits="1"), lambda: nobody(call)):
+                    answered.append(one())
+                answered.append(call.end().status)
+            except OSError:
+                check(stopping.is_set(), "refused too early")
+                return
+
+    def stop(number):
+        wait_for("some answers", 10, lambda: len(answered) > 100)
+        stopping.set()
+        env.hooks.stop()
+    try:
+        expect(at_once(9, lambda number: stop(number) if number == 0 else work(number)), [], "raised")
+    finally:
+        env.hooks = usual
+    odd = [one for one in answered if one not in (200, 503, GOODBYE, [say("Asante")], FELL_BACK)]
+    expect(odd, [], "answers")
+    kept(env)
 
 
 def test_what_is_measured(env):

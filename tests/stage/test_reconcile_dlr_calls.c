@@ -1,6 +1,7 @@
 /* reconcile-dlr: how a call ended decides what became of its recipient, what it costs, and whether
  * it is called again */
 #include "reconcile_calls_scene.h"
+#include "usage/usage.h"
 
 static void each_end_has_its_meaning(void **state)
 {
@@ -310,6 +311,26 @@ static void a_batch_that_is_over_is_settled_by_its_last_doubt(void **state)
     assert_string_equal(calls_tokens(fake, id), "2 captured 14 released");
 }
 
+/* By network, as it is read: "recipients tokens delivered failed failed_tokens", and the rest. */
+static const char *used(struct fake_stage *fake)
+{
+    static char text[100];
+    struct arena *arena = arena_create(1 << 20);
+    struct usage usage;
+    struct err err;
+
+    if (!usage_read(fake_db(fake), 1, 2, 5, clock_now_ms() + 1000, arena, &usage, &err)) {
+        fail_msg("%s: %s", err.what, err.detail);
+    }
+    assert_int_equal(usage.network_count, 1);
+    snprintf(text, sizeof text, "%lld %lld %lld %lld %lld, %lld",
+             (long long)usage.networks[0].recipients, (long long)usage.networks[0].tokens,
+             (long long)usage.networks[0].delivered, (long long)usage.networks[0].failed,
+             (long long)usage.networks[0].failed_tokens, (long long)usage.uncounted);
+    arena_destroy(arena);
+    return text;
+}
+
 /* By network: what calls cost, and not what was held for them. */
 static void calls_are_counted_by_what_they_cost(void **state)
 {
@@ -317,6 +338,7 @@ static void calls_are_counted_by_what_they_cost(void **state)
     int64_t id = calls_placed(fake, "n", 4, "attempts = 1");
 
     assert_done(fake, calls_ended(fake, id, "n", 1, ANSWERED(70)));
+    assert_string_equal(used(fake), "4 4 1 0 0, 0");
     assert_done(fake, calls_ended(fake, id, "n", 2, MISSED));
     assert_done(fake, calls_ended(fake, id, "n", 3, ANSWERED(5)));
     assert_done(fake, calls_ended(fake, id, "n", 4, REFUSED));
@@ -331,6 +353,79 @@ static void calls_are_counted_by_what_they_cost(void **state)
                                         "                 failed, failed_tokens)"
                                         "  FROM network_usage"),
                         "4 6 2 0 0");
+    assert_string_equal(used(fake), "4 6 2 0 0, 0");
+}
+
+#define TOGETHER 32
+
+/*
+ * Two campaigns, and messages among the calls whose tokens go back: in chance order, some of them
+ * twice in one transaction. What comes of it is what would of each alone.
+ */
+static void many_together_come_to_the_same(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t ids[2] = { calls_placed(fake, "g0", 10, "stop_key = '9', below_percent = 50"),
+                       calls_placed(fake, "g1", 10, "") };
+    int64_t sms = scene_campaign(fake, "sent", 2);
+    struct fake_message messages[TOGETHER];
+    static char json[TOGETHER][400];
+    char at[CLOCK_RFC3339_BYTES];
+
+    scene_sql(fake,
+              "UPDATE recipients SET state = 3, batch = 1, attempts = 1, sent_at = now(),"
+              "       provider_id = 'm-' || seq, msisdn = msisdn + 500 WHERE campaign_id = %lld;"
+              "INSERT INTO batches (campaign_id, batch, first_seq, last_seq, origin, claimed_seq,"
+              "                     recorded_seq, sent, captured, done_at)"
+              " VALUES (%lld, 1, 1, 2, 'cut', 2, 2, 2, 2, now());"
+              "SELECT scene_entry(1, 'capture', 'reserved', 'spent', 2, 'sms', %lld);"
+              "UPDATE token_balances SET reserved = reserved - 2, spent = spent + 2"
+              " WHERE account_id = 1; UPDATE token_holds SET captured = 2 WHERE id = %lld;"
+              "UPDATE accounts SET refund_failed = true",
+              (long long)sms, (long long)sms, (long long)sms, (long long)sms);
+    clock_format(clock_now_ms(), at);
+    for (int i = 0; i < TOGETHER; i++) {
+        int n = (i * 13 + 5) % TOGETHER; /* 0 to 19 ends, 20 to 27 the first again, then others */
+        int seq = n % 20 % 10 + 1, campaign = n % 20 / 10;
+
+        messages[i] = (struct fake_message){ .type = n < 30 ? REPORTED : "delivery.reported.v1",
+                                             .id = scene_text(fake, "SELECT 'together-%d'", i),
+                                             .json = json[i] };
+        if (n >= 30) {
+            snprintf(json[i], sizeof json[i],
+                     "{\"provider\":\"africastalking\",\"reports\":[{\"id\":\"m-%d\","
+                     "\"phone\":\"+%lld\",\"status\":\"Failed\",\"received_at\":\"%s\"}]}",
+                     n - 29, (long long)NUMBER(500 + n - 29), at);
+            continue;
+        }
+        snprintf(
+            json[i], sizeof json[i],
+            "{\"provider\":\"africastalking\",\"session\":\"ATVId_g%d-%d\",\"phone\":\"+%lld\","
+            "\"campaign\":\"%s\",%s,\"received_at\":\"%s\"}",
+            campaign, seq, (long long)NUMBER(seq), scene_name(ids[campaign]),
+            n >= 28    ? "\"step\":1,\"keys\":\"9\""
+            : seq == 3 ? "\"ended\":true," MISSED ",\"amount_e4\":10"
+                       : "\"ended\":true," ANSWERED(5) ",\"amount_e4\":10",
+            at);
+    }
+    assert_done(fake, fake_stage_together(fake, messages, TOGETHER));
+    scene_adds_up(fake);
+    /* 28 and 29 are keys of the ninth and tenth of the first, who were to be called again. */
+    assert_int_equal(calls_batch(fake, ids[0], "delivered * 100 + failed * 10 + sent"), 200);
+    assert_int_equal(calls_batch(fake, ids[1], "delivered * 100 + failed * 10 + sent"), 900);
+    assert_string_equal(calls_tokens(fake, ids[0]), "4 captured 12 released");
+    assert_string_equal(calls_tokens(fake, ids[1]), "18 captured 54 released");
+    assert_int_equal(calls_batch(fake, ids[0], "cost_e4"), 100);
+    assert_int_equal(
+        scene_number(fake, "SELECT refunded FROM token_holds WHERE id = %lld", (long long)sms), 2);
+    assert_int_equal(fake_number(fake, "SELECT count(*) FROM ledger_entries"
+                                       " WHERE reference LIKE '%/calls/%'"),
+                     4); /* one capture and one release of each campaign */
+    /* And again, as after a crash before the acknowledgement. */
+    assert_done(fake, fake_stage_together(fake, messages, TOGETHER));
+    assert_int_equal(fake_number(fake, "SELECT count(*) FROM calls"), 20);
+    assert_string_equal(calls_tokens(fake, ids[0]), "4 captured 12 released");
+    assert_int_equal(calls_kept(fake), 0);
 }
 
 int main(void)
@@ -350,6 +445,7 @@ int main(void)
         SCENE(who_pressed_stop_is_not_called_again),
         SCENE(a_batch_that_is_over_is_settled_by_its_last_doubt),
         SCENE(calls_are_counted_by_what_they_cost),
+        SCENE(many_together_come_to_the_same),
     };
 
     return cmocka_run_group_tests_name("stage.reconcile-dlr.calls", tests, scene_start_server,

@@ -362,7 +362,7 @@ def check_ranges(env, path, key, cache):
     check(cache in whole.headers["Cache-Control"], whole.headers["Cache-Control"])
     head = get(env, path, key=key, method="HEAD", Range="bytes=0-1")
     expect((head.status, head.headers["Content-Length"], head.body), (200, str(size), b""), "HEAD")
-    for asked, first, last in (("bytes=0-0", 0, 0), ("bytes=100-", 100, size - 1), ("bytes=-10", size - 10, size - 1),
+    for asked, first, last in (("bytes=0-0", 0, 0), ("bytes=0-", 0, size - 1), ("bytes=100-", 100, size - 1), ("bytes=-10", size - 10, size - 1),
                                ("bytes=10-99999999", 10, size - 1)):
         part = get(env, path, key=key, Range=asked)
         expect((part.status, part.headers["Content-Range"], part.body),

@@ -51,7 +51,7 @@ class Call:
     """A campaign with one callee who is being called."""
 
     def __init__(self, env, text="Habari", own_text=None, audio=False, called="now()", sent=True,
-                 known=True, **voice):
+                 before=None, known=True, **voice):
         global made
         made += 1
         self.env = env
@@ -87,7 +87,7 @@ class Call:
                 "id": self.id, "text": quoted(text), "names": ", ".join(columns),
                 "values": ", ".join(str(value) for value in columns.values()), "called": called,
                 "recorded": sent, "phone": self.phone, "state": 3 if sent else 0,
-                "own": quoted(own_text), "session": quoted(self.session if sent else None)})
+                "own": quoted(own_text), "session": quoted(self.session if sent else before)})
         if known:
             calls = gauge(env, "voice_calls_known")
             self.add()
@@ -225,6 +225,11 @@ def test_how_a_call_is_known(env):
     expect(session.ask(callerNumber="+254799999998"), [say("by session")], "session")
     number = Call(env, "by number", sent=False)
     expect(number.ask(sessionId="ATVId_of_now"), [say("by number")], "number")
+    again = Call(env, "called again", sent=False, before="ATVId_of_before")
+    expect(again.ask(sessionId="ATVId_of_again"), [say("called again")], "a second call")
+    again = Call(env, "called again", sent=False, before="ATVId_of_before", known=False)
+    again.add()
+    expect(again.ask(sessionId="ATVId_of_again"), [say("called again")], "asked of the database")
     expect(session.ask(sessionId="ATVId_another"), GOODBYE, "another session of a number called before")
     expect(Call(env).ask(sessionId="ATVId_unknown", callerNumber="+254799999997"), GOODBYE, "unknown")
     for caller in ("client.sip", "None", "", "0"):

@@ -92,7 +92,7 @@ def test_wrong_usage_is_told_in_one_line_with_status_64(chain):
             ("--country", ["account", "create", "--slug", "x", "--name", "x", "--email", "a@b",
                            "--country", "XX"]),
             ("sender ID", ["account", "create", "--slug", "x", "--name", "x", "--email", "a@b",
-                           "--sender", "A" * 16]),
+                           "--sender", "A" * 17]),
             ("none of read", ["key", "create", "--scopes", "read,write"]),
             ("twice", ["key", "create", "--scopes", "read,read"]),
             ("--template", ["campaign", "send", "--title", "x", "--csv", "x"]),

@@ -2,6 +2,15 @@
 
 #include "base/id.h"
 
+enum reply audio_view_check_folder(struct request *req)
+{
+    if (*req->app->settings->audio.folder != '\0') {
+        return REPLY_NONE;
+    }
+    return refuse(req, REPLY_UNAVAILABLE, "audio_off", NULL,
+                  "this server keeps no files of sound: AUDIO_FOLDER is not set");
+}
+
 enum reply audio_view_find(struct request *req, struct audio_asset *out_asset)
 {
     struct err err;
@@ -17,7 +26,7 @@ enum reply audio_view_find(struct request *req, struct audio_asset *out_asset)
     return REPLY_NONE;
 }
 
-void audio_view_put(struct str *out, const struct audio_asset *asset)
+void audio_view_put(struct str *out, const struct audio_asset *asset, const bool *is_new)
 {
     char id[ID_TEXT_BYTES];
 
@@ -34,5 +43,8 @@ void audio_view_put(struct str *out, const struct audio_asset *asset)
     put_int(out, "channels", asset->facts.channels);
     put_text(out, "sha256", asset->sha256);
     put_time(out, "createdAt", asset->created_ms);
+    if (is_new != NULL) {
+        str_printf(out, ",\"isNew\":%s", *is_new ? "true" : "false");
+    }
     str_putc(out, '}');
 }

@@ -7,10 +7,13 @@
 #include "audio/asset.h"
 #include "request.h"
 
+/* REPLY_NONE unless this server keeps no files of sound. */
+enum reply audio_view_check_folder(struct request *req);
+
 /* The account's asset that the path names; REPLY_NONE when found. */
 enum reply audio_view_find(struct request *req, struct audio_asset *out_asset);
 
-/* {"id":…}: all of it. */
-void audio_view_put(struct str *out, const struct audio_asset *asset);
+/* {"id":…}: all of it, and "isNew" unless is_new is NULL. */
+void audio_view_put(struct str *out, const struct audio_asset *asset, const bool *is_new);
 
 #endif

@@ -8,9 +8,10 @@ enum reply delete_audio_asset(struct request *req)
 {
     struct audio_asset asset;
     struct err err;
-    enum reply reply = audio_view_find(req, &asset);
+    enum reply reply;
 
-    if (reply != REPLY_NONE) {
+    if ((reply = audio_view_check_folder(req)) != REPLY_NONE ||
+        (reply = audio_view_find(req, &asset)) != REPLY_NONE) {
         return reply;
     }
     if (!audio_asset_remove(req->db, req->app->settings->audio.folder, req->caller.account_id,

@@ -36,7 +36,7 @@ static bool open_file(struct request *req, const struct audio_asset *asset, int 
     return true;
 }
 
-static enum reply send_part(struct request *req, const struct audio_asset *asset, int64_t first,
+static enum reply send_file(struct request *req, const struct audio_asset *asset, int64_t first,
                             int64_t count)
 {
     struct download *download = arena_alloc(req->arena, sizeof(*download));
@@ -53,12 +53,7 @@ static enum reply send_part(struct request *req, const struct audio_asset *asset
     (void)posix_fadvise(download->fd, first, count, POSIX_FADV_WILLNEED);
     req->download = download;
     req->type_out = audio_kind_type(asset->facts.kind);
-    if (count == asset->bytes) {
-        return REPLY_OK;
-    }
-    req->content_range = arena_printf(req->arena, "bytes %lld-%lld/%lld", (long long)first,
-                                      (long long)(first + count - 1), (long long)asset->bytes);
-    return REPLY_PARTIAL;
+    return req->content_range != NULL ? REPLY_PARTIAL : REPLY_OK;
 }
 
 /* What of it is asked for. RFC 9110 has a Range only for GET. */
@@ -67,21 +62,32 @@ static enum reply send_asset(struct request *req, const struct audio_asset *asse
 {
     const char *etag = arena_printf(req->arena, "\"%s\"", asset->sha256);
     const char *range = strcmp(req->method, "GET") == 0 ? req->range : NULL;
+    enum reply reply = audio_view_check_folder(req);
     int64_t first, count;
 
-    req->accepts_ranges = true;
-    if (!http_etag_listed(req->if_none_match, etag) &&
-        http_range_read(range, req->if_range, etag, asset->bytes, &first, &count) ==
-            HTTP_RANGE_NONE) {
-        enum reply reply = refuse(req, REPLY_BAD_RANGE, "bad_range", "Range",
-                                  "the file has %lld bytes", (long long)asset->bytes);
-        req->content_range = arena_printf(req->arena, "bytes */%lld", (long long)asset->bytes);
+    if (reply != REPLY_NONE) {
         return reply;
     }
+    req->accepts_ranges = true;
     req->etag = etag;
     req->cache_control = cache_control;
-    return http_etag_listed(req->if_none_match, etag) ? REPLY_NOT_MODIFIED
-                                                      : send_part(req, asset, first, count);
+    if (http_etag_listed(req->if_none_match, etag)) {
+        return REPLY_NOT_MODIFIED;
+    }
+    switch (http_range_read(range, req->if_range, etag, asset->bytes, &first, &count)) {
+    case HTTP_RANGE_NONE:
+        reply = refuse(req, REPLY_BAD_RANGE, "bad_range", "Range", "the file has %lld bytes",
+                       (long long)asset->bytes);
+        req->content_range = arena_printf(req->arena, "bytes */%lld", (long long)asset->bytes);
+        return reply;
+    case HTTP_RANGE_PART:
+        req->content_range = arena_printf(req->arena, "bytes %lld-%lld/%lld", (long long)first,
+                                          (long long)(first + count - 1), (long long)asset->bytes);
+        break;
+    case HTTP_RANGE_WHOLE:
+        break;
+    }
+    return send_file(req, asset, first, count);
 }
 
 enum reply get_audio(struct request *req)

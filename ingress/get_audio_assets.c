@@ -27,7 +27,7 @@ enum reply get_audio_assets(struct request *req)
     str_puts(out, "{\"audioAssets\":[");
     for (size_t i = 0; i < rows; i++) {
         str_puts(out, i > 0 ? "," : "");
-        audio_view_put(out, &assets[i]);
+        audio_view_put(out, &assets[i], NULL);
     }
     str_putc(out, ']');
     page_end(out, found > rows, rows > 0 ? assets[rows - 1].id : 0);
@@ -43,6 +43,6 @@ enum reply get_audio_asset(struct request *req)
     if (reply != REPLY_NONE) {
         return reply;
     }
-    audio_view_put(&req->body_out, &asset);
+    audio_view_put(&req->body_out, &asset, NULL);
     return REPLY_OK;
 }

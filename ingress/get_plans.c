@@ -30,6 +30,7 @@ static void put_plan(struct str *out, const struct plan *plan)
     put_text(out, "currency", plan->currency);
     put_int(out, "tokens", plan->tokens);
     put_int(out, "valid_days", plan->valid_days);
+    put_int(out, "tokens_per_minute", plan->tokens_per_minute);
     put_features(out, plan->features);
     put_flag(out, "once", plan->once);
     put_flag(out, "carries_over", plan->carries_over);

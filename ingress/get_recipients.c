@@ -28,7 +28,7 @@ static bool fill_export(struct request *req, struct str *out)
     struct err err;
 
     if (!export->headed) {
-        str_puts(out, view_csv_heading);
+        view_put_csv_heading(out, export->query.calls);
         export->headed = true;
     }
     if (!view_recipients(req->db, &export->query, &found, &err)) {
@@ -51,6 +51,7 @@ static enum reply start_export(struct request *req, const struct campaign_view *
     export->query = (struct recipients_query){
         .campaign_id = view->id,
         .state = state != NULL ? arena_strdup(req->arena, state) : NULL,
+        .calls = view->voice != NULL,
         .limit = EXPORT_ROWS,
     };
     req->stream_state = export;
@@ -76,6 +77,7 @@ static enum reply put_page(struct request *req, const struct campaign_view *view
                          &(struct recipients_query){ .campaign_id = view->id,
                                                      .after = page->after,
                                                      .state = state,
+                                                     .calls = view->voice != NULL,
                                                      .limit = page->limit + 1 },
                          &found, &err)) {
         return refuse_err(req, &err);

@@ -1,17 +1,19 @@
 /*
  * GET /api/campaigns/{id}/stats/ - a campaign's counts, rates, cost and networks
  *
- * The networks take a walk over the campaign's recipients, so they are kept for a few seconds.
+ * The networks take a walk over the campaign's recipients, and what became of calls another, so
+ * they are kept for a few seconds.
  */
 #include "base/clock.h"
 #include "cache.h"
+#include "call_view.h"
 #include "provider/africastalking.h"
 #include "routes.h"
 #include "view.h"
 
-#define NETWORKS_KEPT_MS 10000
+#define WALKS_KEPT_MS 10000
 
-static const char networks_kind[] = "networks";
+static const char walks_kind[] = "walks";
 
 static const struct db_statement count_networks = {
     "ingress_campaign_networks",
@@ -53,6 +55,20 @@ static bool put_networks(struct db *db, int64_t id, struct str *out, struct err 
     return true;
 }
 
+/* What the whole campaign has to be walked over for: networks, and calls. */
+static bool put_walks(struct db *db, const struct campaign_view *view, struct str *out,
+                      struct err *err)
+{
+    if (!put_networks(db, view->id, out, err)) {
+        return false;
+    }
+    if (view->voice != NULL) {
+        str_putc(out, ',');
+        return call_view_put_stats(db, view, out, err);
+    }
+    return true;
+}
+
 /* 9731 of 10000 is 0.9731; null of nothing. */
 static void put_rate(struct str *out, const char *name, int64_t part, int64_t whole)
 {
@@ -75,7 +91,7 @@ static int64_t elapsed_ms(const struct campaign_view *view)
 enum reply get_stats(struct request *req)
 {
     struct str *out = &req->body_out;
-    struct str networks = { 0 };
+    struct str walks = { 0 };
     struct campaign_view view;
     struct err err;
     char id[ID_TEXT_BYTES];
@@ -84,12 +100,12 @@ enum reply get_stats(struct request *req)
     if (reply != REPLY_NONE) {
         return reply;
     }
-    if (!cache_find(req->app->cache, networks_kind, view.id, &networks)) {
-        if (!put_networks(req->db, view.id, &networks, &err)) {
-            str_free(&networks);
+    if (!cache_find(req->app->cache, walks_kind, view.id, &walks)) {
+        if (!put_walks(req->db, &view, &walks, &err)) {
+            str_free(&walks);
             return refuse_err(req, &err);
         }
-        cache_keep(req->app->cache, networks_kind, view.id, &networks, NETWORKS_KEPT_MS);
+        cache_keep(req->app->cache, walks_kind, view.id, &walks, WALKS_KEPT_MS);
     }
     int64_t ended = view.delivered + view.failed + view.expired;
     int64_t out_of_hand = ended + view.sent;
@@ -112,8 +128,8 @@ enum reply get_stats(struct request *req)
     view_put_money(out, view.cost_e4);
     put_text(out, "currency", view.currency);
     str_putc(out, ',');
-    str_append(out, networks.bytes, networks.len);
+    str_append(out, walks.bytes, walks.len);
     str_putc(out, '}');
-    str_free(&networks);
+    str_free(&walks);
     return REPLY_OK;
 }

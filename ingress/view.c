@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "call_view.h"
 #include "provider/africastalking.h"
 #include "text/cell.h"
 
@@ -89,6 +90,9 @@ void view_put_campaign(struct str *out, const struct campaign_view *view)
     str_puts(out, "},\"cost\":");
     view_put_money(out, view->cost_e4);
     put_text(out, "currency", view->currency);
+    if (view->voice != NULL) {
+        call_view_put_campaign(out, view);
+    }
     str_putc(out, '}');
 }
 
@@ -108,11 +112,10 @@ enum column {
     SENT,
     FINAL
 };
+_Static_assert(FINAL + 1 == VIEW_RECIPIENT_COLUMNS, "one of them for each name");
 
 #define RECIPIENT_COLUMNS                                                                          \
-    "SELECT seq, msisdn, word, segments, provider_id, network, cost_e4, currency::text, reason,"   \
-    "       sent_at, final_at"                                                                     \
-    "  FROM recipient_states"                                                                      \
+    "SELECT " VIEW_RECIPIENT_NAMES "  FROM recipient_states"                                       \
     " WHERE campaign_id = $1 AND seq > $2"
 
 /* Two statements, so that the one without a filter is planned without it. */
@@ -132,6 +135,9 @@ bool view_recipients(struct db *db, const struct recipients_query *query,
 {
     bool filtered = query->state != NULL && *query->state != '\0';
 
+    if (query->calls) {
+        return call_view_recipients(db, query, out_result, err);
+    }
     return db_query(db, filtered ? &recipients_in_state : &all_recipients,
                     (struct db_value[]){ db_int8(query->campaign_id), db_int8(query->after),
                                          db_int8(query->limit), db_text(query->state) },
@@ -141,6 +147,11 @@ bool view_recipients(struct db *db, const struct recipients_query *query,
 int64_t view_recipient_seq(const struct db_result *result, int row)
 {
     return db_get_int(result, row, SEQ);
+}
+
+static bool has_calls(const struct db_result *result)
+{
+    return db_columns(result) > VIEW_RECIPIENT_COLUMNS;
 }
 
 static const char *network_code(const struct db_result *result, int row, char out[16])
@@ -177,12 +188,22 @@ void view_put_recipient(struct str *out, const struct db_result *result, int row
     put_text(out, "reason", db_get_text(result, row, REASON));
     put_time(out, snake ? "sent_at" : "sentAt", db_get_time(result, row, SENT));
     put_time(out, snake ? "final_at" : "finalAt", db_get_time(result, row, FINAL));
+    if (has_calls(result)) {
+        call_view_put_recipient(out, result, row);
+    }
     str_putc(out, '}');
 }
 
-const char view_csv_heading[] =
-    "row,phone,state,segments,providerMessageId,networkCode,network,cost,currency,reason,sentAt,"
-    "finalAt\r\n";
+void view_put_csv_heading(struct str *out, bool calls)
+{
+    str_puts(out, "row,phone,state,segments,providerMessageId,networkCode,network,cost,currency,"
+                  "reason,sentAt,finalAt");
+    if (calls) {
+        str_putc(out, ',');
+        str_puts(out, call_view_csv_heading);
+    }
+    str_puts(out, "\r\n");
+}
 
 static void put_cell(struct str *out, const char *text)
 {
@@ -223,6 +244,9 @@ void view_put_recipient_csv(struct str *out, const struct db_result *result, int
     put_cell(out, db_get_text(result, row, REASON));
     put_time_cell(out, db_get_time(result, row, SENT));
     put_time_cell(out, db_get_time(result, row, FINAL));
+    if (has_calls(result)) {
+        call_view_put_recipient_csv(out, result, row);
+    }
     str_puts(out, "\r\n");
 }
 

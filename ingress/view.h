@@ -30,15 +30,22 @@ struct recipients_query {
     int64_t campaign_id;
     int64_t after;
     const char *state;
+    bool calls; /* with what call_view.h has of each */
     int limit;
 };
 bool view_recipients(struct db *db, const struct recipients_query *query,
                      struct db_result **out_result, struct err *err)
     __attribute__((warn_unused_result));
 
+/* The columns of such a result, in their order; those of calls follow. */
+#define VIEW_RECIPIENT_NAMES                                                                       \
+    "seq, msisdn, word, segments, provider_id, network, cost_e4, currency::text, reason,"          \
+    " sent_at, final_at"
+#define VIEW_RECIPIENT_COLUMNS 11
+
 int64_t view_recipient_seq(const struct db_result *result, int row);
 void view_put_recipient(struct str *out, const struct db_result *result, int row, bool snake);
-extern const char view_csv_heading[];
+void view_put_csv_heading(struct str *out, bool calls);
 void view_put_recipient_csv(struct str *out, const struct db_result *result, int row);
 
 /* One of the nine states. */

@@ -382,7 +382,10 @@ static bool write_content(struct hook *hook, struct str *xml)
     };
     struct err err;
 
-    id_format("cmp", hook->campaign.id, hook->campaign_id);
+    if (hook->campaign_id[0] ==
+        '\0') { /* otherwise it is the same, and the publisher may read it */
+        id_format("cmp", hook->campaign.id, hook->campaign_id);
+    }
     turn.callback_url = callback_url(hook);
     if (script.voice.audio != 0) {
         script.audio_url = content_url(hook, &err);

@@ -135,8 +135,8 @@ extern const struct command plan_list_command, plan_set_command, plan_subscribe_
 extern const struct command payments_list_command, payments_show_command, payments_query_command,
     payments_match_command, payments_reverse_command, payments_register_command,
     payments_statement_command;
-extern const struct command campaign_send_command, campaign_list_command, campaign_show_command,
-    campaign_watch_command, campaign_pause_command, campaign_resume_command,
+extern const struct command campaign_send_command, campaign_call_command, campaign_list_command,
+    campaign_show_command, campaign_watch_command, campaign_pause_command, campaign_resume_command,
     campaign_cancel_command, campaign_launch_command, campaign_report_command;
 extern const struct command at_balance_command, test_sms_command, test_call_command,
     test_webhooks_command, queues_command;

@@ -48,6 +48,7 @@ static const struct command *const commands[] = {
     &payments_register_command,
     &payments_statement_command,
     &campaign_send_command,
+    &campaign_call_command,
     &campaign_list_command,
     &campaign_show_command,
     &campaign_watch_command,

@@ -21,11 +21,12 @@ static void print_plan(struct ctl *ctl, const struct plan *plan)
     struct str features = { 0 };
 
     plan_features_write(plan->features, "", " ", &features);
-    printf("%-12s %-20s %14s %10s tokens %5lld days  %s%s%s%s\n", plan->code, plan->name,
-           money_format(ctl, plan->price_minor * E4_PER_MINOR, plan->currency),
+    printf("%-12s %-20s %14s %10s tokens %5lld days %3lld a minute  %s%s%s%s\n", plan->code,
+           plan->name, money_format(ctl, plan->price_minor * E4_PER_MINOR, plan->currency),
            ctl_number(ctl, plan->tokens), (long long)plan->valid_days,
-           features.len > 0 ? features.bytes : "-", plan->once ? "; once" : "",
-           plan->carries_over ? "; carries over" : "", plan->on_sale ? "" : "; not on sale");
+           (long long)plan->tokens_per_minute, features.len > 0 ? features.bytes : "-",
+           plan->once ? "; once" : "", plan->carries_over ? "; carries over" : "",
+           plan->on_sale ? "" : "; not on sale");
     str_free(&features);
 }
 
@@ -136,6 +137,8 @@ static bool read_plan(struct ctl *ctl, struct plan *plan, struct err *err)
            ctl_option_int(ctl, "tokens", 1, PLAN_TOKENS_MAX, plan->tokens, &plan->tokens, err) &&
            ctl_option_int(ctl, "days", 1, PLAN_DAYS_MAX, plan->valid_days, &plan->valid_days,
                           err) &&
+           ctl_option_int(ctl, "tokens-per-minute", 1, PLAN_TOKENS_PER_MINUTE_MAX,
+                          plan->tokens_per_minute, &plan->tokens_per_minute, err) &&
            ctl_option_int(ctl, "position", 0, POSITION_MAX, plan->position, &plan->position, err) &&
            read_features(ctl, &plan->features, err) && read_flag(ctl, "once", &plan->once, err) &&
            read_flag(ctl, "carry-over", &plan->carries_over, err) &&
@@ -155,7 +158,9 @@ static bool set(struct ctl *ctl, struct err *err)
         if (strcmp(err->what, "plan_unknown") != 0) {
             return false;
         }
-        plan = (struct plan){ .code = code, .name = "", .currency = "KES", .on_sale = true };
+        plan = (struct plan){
+            .code = code, .name = "", .currency = "KES", .tokens_per_minute = 1, .on_sale = true
+        };
         if (!ctl_option(ctl, "name") || !ctl_option(ctl, "price") || !ctl_option(ctl, "tokens") ||
             !ctl_option(ctl, "days")) {
             return ctl_usage(err, "%s is new: it needs --name, --price, --tokens and --days", code);
@@ -181,6 +186,8 @@ const struct command plan_set_command = {
             { OPTION_TEXT, "currency", "CODE", "of the price; default KES" },
             { OPTION_TEXT, "tokens", "N", "granted with it" },
             { OPTION_TEXT, "days", "N", "how long it and its tokens are valid" },
+            { OPTION_TEXT, "tokens-per-minute", "N",
+              "what each minute of a call costs; default 1" },
             { OPTION_TEXT, "features", "A,B", "what it allows, at once and for who has it" },
             { OPTION_TEXT, "once", "yes|no", "whether an account may have it a single time" },
             { OPTION_TEXT, "carry-over", "yes|no", "whether unused tokens live on with it" },

@@ -22,7 +22,7 @@
 /* $1 of every question is one campaign's id, or 0 for all; $2 the codes of refusals. */
 #define IF_WANTED(column) " ($1::bigint = 0 OR " column " = $1::bigint) "
 
-/* A failed recipient was paid for when the provider had taken it first. */
+/* Of messages: a failed recipient was paid for when the provider had taken it first. */
 #define IS_PAID                                                                                    \
     "(r.state IN (3, 4, 6)"                                                                        \
     " OR (r.state = 5 AND r.provider_id IS NOT NULL AND r.reason IS DISTINCT FROM 'answer_lost'"   \
@@ -34,49 +34,39 @@
     "  SELECT b.campaign_id, count(*) AS n"                                                        \
     "    FROM batches b JOIN recipients r ON r.campaign_id = b.campaign_id"                        \
     "         AND r.seq > b.recorded_seq AND r.seq <= b.claimed_seq AND r.state = 0"               \
-    "   WHERE b.claimed_seq > b.recorded_seq AND" IF_WANTED(                                       \
-        "b.campaign_id") "GROUP BY 1),"                                                            \
-                         " counted AS ("                                                           \
-                         "  SELECT r.campaign_id, count(*) AS planned,"                            \
-                         "         count(*) FILTER (WHERE state = 0) AS waiting,"                  \
-                         "         count(*) FILTER (WHERE state = 1) AS sending,"                  \
-                         "         count(*) FILTER (WHERE state = 2) AS in_doubt,"                 \
-                         "         count(*) FILTER (WHERE state = 3) AS sent,"                     \
-                         "         count(*) FILTER (WHERE state = 4) AS delivered,"                \
-                         "         count(*) FILTER (WHERE state = 5) AS failed,"                   \
-                         "         count(*) FILTER (WHERE state = 6) AS expired,"                  \
-                         "         count(*) FILTER (WHERE state = 7) AS suppressed,"               \
-                         "         count(*) FILTER (WHERE state = 8) AS cancelled,"                \
-                         "         coalesce(sum(segments) FILTER (WHERE state <> 7), 0) AS price," \
-                         "         coalesce(sum(segments) FILTER (WHERE state = 2), 0) AS "        \
-                         "doubt_tokens,"                                                           \
-                         "         coalesce(sum(segments) FILTER (WHERE state = 0), 0) AS "        \
-                         "waiting_tokens"                                                          \
-                         "    FROM recipients r WHERE" IF_WANTED(                                  \
-                             "r.campaign_id") "GROUP BY 1),"                                       \
-                                              " rows AS ("                                         \
-                                              "  SELECT c.id, c.status, coalesce(n.planned, 0) "   \
-                                              "AS planned,"                                        \
-                                              "         coalesce(n.sending, 0) + coalesce(f.n, "   \
-                                              "0) AS sending,"                                     \
-                                              "         coalesce(n.waiting, 0) - coalesce(f.n, "   \
-                                              "0) AS rest,"                                        \
-                                              "         coalesce(n.in_doubt, 0) AS in_doubt, "     \
-                                              "coalesce(n.sent, 0) AS sent,"                       \
-                                              "         coalesce(n.delivered, 0) AS delivered, "   \
-                                              "coalesce(n.failed, 0) AS failed,"                   \
-                                              "         coalesce(n.expired, 0) AS expired, "       \
-                                              "coalesce(n.suppressed, 0) AS suppressed,"           \
-                                              "         coalesce(n.cancelled, 0) AS cancelled, "   \
-                                              "coalesce(n.price, 0) AS price,"                     \
-                                              "         coalesce(n.doubt_tokens, 0) AS "           \
-                                              "doubt_tokens,"                                      \
-                                              "         coalesce(n.waiting_tokens, 0) AS "         \
-                                              "waiting_tokens"                                     \
-                                              "    FROM campaigns c LEFT JOIN counted n ON "       \
-                                              "n.campaign_id = c.id"                               \
-                                              "         LEFT JOIN flying f ON f.campaign_id = "    \
-                                              "c.id WHERE" IF_WANTED("c.id") ") "
+    "   WHERE b.claimed_seq > b.recorded_seq"                                                      \
+    "     AND ($1::bigint = 0 OR b.campaign_id = $1::bigint) GROUP BY 1),"                         \
+    " counted AS ("                                                                                \
+    "  SELECT r.campaign_id, count(*) AS planned,"                                                 \
+    "         count(*) FILTER (WHERE state = 0) AS waiting,"                                       \
+    "         count(*) FILTER (WHERE state = 1) AS sending,"                                       \
+    "         count(*) FILTER (WHERE state = 2) AS in_doubt,"                                      \
+    "         count(*) FILTER (WHERE state = 3) AS sent,"                                          \
+    "         count(*) FILTER (WHERE state = 4) AS delivered,"                                     \
+    "         count(*) FILTER (WHERE state = 5) AS failed,"                                        \
+    "         count(*) FILTER (WHERE state = 6) AS expired,"                                       \
+    "         count(*) FILTER (WHERE state = 7) AS suppressed,"                                    \
+    "         count(*) FILTER (WHERE state = 8) AS cancelled,"                                     \
+    "         coalesce(sum(segments) FILTER (WHERE state <> 7), 0) AS price,"                      \
+    "         coalesce(sum(segments) FILTER (WHERE state = 2), 0) AS doubt_tokens,"                \
+    "         coalesce(sum(segments) FILTER (WHERE state = 3), 0) AS sent_tokens,"                 \
+    "         coalesce(sum(segments) FILTER (WHERE state = 0), 0) AS waiting_tokens"               \
+    "    FROM recipients r WHERE ($1::bigint = 0 OR r.campaign_id = $1::bigint) GROUP BY 1),"      \
+    " rows AS ("                                                                                   \
+    "  SELECT c.id, c.status, coalesce(n.planned, 0) AS planned,"                                  \
+    "         coalesce(n.sending, 0) + coalesce(f.n, 0) AS sending,"                               \
+    "         coalesce(n.waiting, 0) - coalesce(f.n, 0) AS rest,"                                  \
+    "         coalesce(n.in_doubt, 0) AS in_doubt, coalesce(n.sent, 0) AS sent,"                   \
+    "         coalesce(n.delivered, 0) AS delivered, coalesce(n.failed, 0) AS failed,"             \
+    "         coalesce(n.expired, 0) AS expired, coalesce(n.suppressed, 0) AS suppressed,"         \
+    "         coalesce(n.cancelled, 0) AS cancelled, coalesce(n.price, 0) AS price,"               \
+    "         coalesce(n.doubt_tokens, 0) + CASE c.channel WHEN 'voice'"                           \
+    "                                       THEN coalesce(n.sent_tokens, 0) ELSE 0 END AS "        \
+    "out_tokens,"                                                                                  \
+    "         coalesce(n.waiting_tokens, 0) AS waiting_tokens"                                     \
+    "    FROM campaigns c LEFT JOIN counted n ON n.campaign_id = c.id"                             \
+    "         LEFT JOIN flying f ON f.campaign_id = c.id"                                          \
+    "   WHERE ($1::bigint = 0 OR c.id = $1::bigint)) "
 
 /* One state of one campaign: the word, its count over the rows, its counter. */
 #define STATE(word, rows) "('" word "', " rows ", k." word ")"
@@ -235,18 +225,16 @@ static const struct db_statement checks[] = {
       "WITH paid AS ("
       "  SELECT r.campaign_id, r.batch, sum(segments) FILTER (WHERE " IS_PAID ") AS captured,"
       "         sum(segments) FILTER (WHERE r.state = 5 AND NOT " IS_PAID ") AS released"
-      "    FROM recipients r WHERE r.batch IS NOT NULL AND" IF_WANTED(
-          "r.campaign_id") "   GROUP BY 1, 2)"
-                           " SELECT b.campaign_id, 'batch ' || b.batch || ': ' || b.captured"
-                           "        || ' captured and ' || b.released || ' released, "
-                           "recipients say '"
-                           "        || coalesce(p.captured, 0) || ' and ' || "
-                           "coalesce(p.released, 0)"
-                           "   FROM batches b LEFT JOIN paid p ON p.campaign_id = "
-                           "b.campaign_id AND p.batch = b.batch"
-                           "  WHERE (b.captured <> coalesce(p.captured, 0) OR b.released <> "
-                           "coalesce(p.released, 0))"
-                           "    AND" IF_WANTED("b.campaign_id"),
+      "    FROM recipients r"
+      "   WHERE r.batch IS NOT NULL AND ($1::bigint = 0 OR r.campaign_id = $1::bigint)"
+      "   GROUP BY 1, 2)"
+      " SELECT b.campaign_id, 'batch ' || b.batch || ': ' || b.captured || ' captured and '"
+      "        || b.released || ' released, recipients say ' || coalesce(p.captured, 0) || ' and '"
+      "        || coalesce(p.released, 0)"
+      "   FROM batches b LEFT JOIN paid p ON p.campaign_id = b.campaign_id AND p.batch = b.batch"
+      "  WHERE (b.captured <> coalesce(p.captured, 0) OR b.released <> coalesce(p.released, 0))"
+      "    AND NOT EXISTS (SELECT FROM voice_campaigns v WHERE v.campaign_id = b.campaign_id)"
+      "    AND ($1::bigint = 0 OR b.campaign_id = $1::bigint)",
       2 },
     { "batches: they cover their campaign's rows without gap or overlap",
       "SELECT campaign_id, 'batch ' || batch || ': begins at row ' || first_seq"
@@ -365,16 +353,15 @@ static const struct db_statement checks[] = {
       "h.account_id"
       " WHERE h.amount IS DISTINCT FROM c.segments AND" IF_WANTED("h.id"),
       1 },
-    { "holds: what is open belongs to recipients that wait or are in doubt",
-      COUNTED
-      "SELECT h.id, r.status || ': '"
-      "       || h.amount - h.captured - h.released || ' open, recipients say '"
-      "       || r.doubt_tokens + CASE WHEN r.status IN ('completed', 'cancelled', 'expired')"
-      "                                THEN 0 ELSE r.waiting_tokens END"
-      "  FROM rows r JOIN token_holds h ON h.id = r.id"
-      " WHERE h.amount - h.captured - h.released <> r.doubt_tokens"
-      "       + CASE WHEN r.status IN ('completed', 'cancelled', 'expired') THEN 0"
-      "              ELSE r.waiting_tokens END",
+    { "holds: what is open belongs to recipients that wait, are in doubt or are called",
+      COUNTED "SELECT h.id, r.status || ': '"
+              "       || h.amount - h.captured - h.released || ' open, recipients say '"
+              "       || r.out_tokens + CASE WHEN r.status IN ('completed', 'cancelled', 'expired')"
+              "                                THEN 0 ELSE r.waiting_tokens END"
+              "  FROM rows r JOIN token_holds h ON h.id = r.id"
+              " WHERE h.amount - h.captured - h.released <> r.out_tokens"
+              "       + CASE WHEN r.status IN ('completed', 'cancelled', 'expired') THEN 0"
+              "              ELSE r.waiting_tokens END",
       1 },
     { "holds: tokens captured are those of the campaign's batches",
       "SELECT h.id, h.captured || ' captured, batches say '"
@@ -412,7 +399,17 @@ static const struct db_statement checks[] = {
       1 },
 };
 #define OWN_COUNT (sizeof checks / sizeof *checks)
-#define CHECK_COUNT (OWN_COUNT + verify_payments_count)
+#define CHECK_COUNT (OWN_COUNT + verify_calls_count + verify_payments_count)
+
+static const struct db_statement *check_at(size_t index)
+{
+    if (index < OWN_COUNT) {
+        return &checks[index];
+    }
+    index -= OWN_COUNT;
+    return index < verify_calls_count ? &verify_calls[index]
+                                      : &verify_payments[index - verify_calls_count];
+}
 
 /* The codes with which the provider says that it did not send. */
 static size_t list_refusals(int32_t *out)
@@ -472,8 +469,7 @@ static bool run_checks(struct ctl *ctl, int64_t campaign, size_t *out_false, str
 
     *out_false = 0;
     for (size_t i = 0; i < CHECK_COUNT; i++) {
-        const struct db_statement *check =
-            i < OWN_COUNT ? &checks[i] : &verify_payments[i - OWN_COUNT];
+        const struct db_statement *check = check_at(i);
         bool holds;
 
         if (!run_check(ctl, check, campaign, &holds, err)) {

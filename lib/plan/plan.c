@@ -5,7 +5,8 @@
 
 #define COLUMNS                                                                                    \
     "SELECT code, name, price_minor, currency::text, tokens, valid_days,"                          \
-    "       array_to_string(features, ','), once, carries_over, on_sale, position FROM plans"
+    "       array_to_string(features, ','), once, carries_over, on_sale, position,"                \
+    "       tokens_per_minute FROM plans"
 
 static struct plan read_plan(const struct db_result *rows, int row, struct arena *arena)
 {
@@ -21,6 +22,7 @@ static struct plan read_plan(const struct db_result *rows, int row, struct arena
         .carries_over = db_get_bool(rows, row, 8),
         .on_sale = db_get_bool(rows, row, 9),
         .position = db_get_int(rows, row, 10),
+        .tokens_per_minute = db_get_int(rows, row, 11),
     };
 }
 
@@ -93,15 +95,16 @@ bool plan_find(struct db *db, const char *code, struct arena *arena, struct plan
 static const struct db_statement save_plan = {
     "plan_save",
     "INSERT INTO plans (code, name, price_minor, currency, tokens, valid_days, features, once,"
-    "                   carries_over, on_sale, position)"
-    " VALUES ($1, $2, $3, $4, $5, $6, string_to_array($7, ','), $8, $9, $10, $11)"
+    "                   carries_over, on_sale, position, tokens_per_minute)"
+    " VALUES ($1, $2, $3, $4, $5, $6, string_to_array($7, ','), $8, $9, $10, $11, $12)"
     " ON CONFLICT ON CONSTRAINT plans_pkey DO UPDATE"
     "    SET name = excluded.name, price_minor = excluded.price_minor,"
     "        currency = excluded.currency, tokens = excluded.tokens,"
     "        valid_days = excluded.valid_days, features = excluded.features,"
     "        once = excluded.once, carries_over = excluded.carries_over,"
-    "        on_sale = excluded.on_sale, position = excluded.position, changed_at = now()",
-    11,
+    "        on_sale = excluded.on_sale, position = excluded.position,"
+    "        tokens_per_minute = excluded.tokens_per_minute, changed_at = now()",
+    12,
 };
 
 bool plan_save(struct db *db, const struct plan *plan, struct err *err)
@@ -116,7 +119,8 @@ bool plan_save(struct db *db, const struct plan *plan, struct err *err)
                                         db_int8(plan->tokens), db_int4((int32_t)plan->valid_days),
                                         db_text(features.len > 0 ? features.bytes : ""),
                                         db_bool(plan->once), db_bool(plan->carries_over),
-                                        db_bool(plan->on_sale), db_int4((int32_t)plan->position) },
+                                        db_bool(plan->on_sale), db_int4((int32_t)plan->position),
+                                        db_int4((int32_t)plan->tokens_per_minute) },
                    NULL, err);
     str_free(&features);
     return saved;

@@ -43,6 +43,7 @@ enum plan_feature {
 #define PLAN_TOKENS_MAX INT64_C(1000000000)
 #define PLAN_PRICE_MAX INT64_C(100000000000)
 #define PLAN_DAYS_MAX 3660
+#define PLAN_TOKENS_PER_MINUTE_MAX 100
 
 struct plan {
     const char *code, *name;
@@ -50,7 +51,8 @@ struct plan {
     const char *currency;
     int64_t tokens;
     int64_t valid_days;
-    unsigned features; /* PLAN_BITs */
+    int64_t tokens_per_minute; /* of calls, each that began; at least 1 */
+    unsigned features;         /* PLAN_BITs */
     bool once, carries_over, on_sale;
     int64_t position;
 };

@@ -238,10 +238,9 @@ static bool serve_metrics(struct supervisor *sup)
 
 int supervise(struct stage *stage, const struct options *options)
 {
-    struct supervisor sup = { .stage = stage,
-                              .options = options,
-                              .routes = &stage->route,
-                              .route_count = 1 };
+    struct supervisor sup = {
+        .stage = stage, .options = options, .routes = &stage->route, .route_count = 1
+    };
 
     if (stage->route != NULL && options->route == NULL) {
         sup.routes = topic_stage_routes(stage->def->name);
@@ -264,7 +263,8 @@ int supervise(struct stage *stage, const struct options *options)
         panic("signal");
     }
     log_info(&stage->log, "started", KV_STR("version", TUMA_VERSION), KV_INT("workers", sup.count),
-             KV_STR("route", sup.route_count == 1 ? stage->route : NULL), KV_STR("lane", options->lane));
+             KV_STR("route", sup.route_count == 1 ? stage->route : NULL),
+             KV_STR("lane", options->lane));
     (void)start_due(
         &sup); /* before the metrics thread, so that the first workers fork without one */
     if (!serve_metrics(&sup)) {

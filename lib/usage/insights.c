@@ -296,6 +296,7 @@ static const struct db_statement find_over = {
     "       sum(least(c.just_over, h.captured)) OVER ()::bigint, count(*) OVER ()"
     "  FROM campaigns c JOIN token_holds h ON h.id = c.id"
     " WHERE c.account_id = $1 AND c.id >= $2 AND c.just_over > 0 AND h.captured > 0"
+    "   AND c.channel = 'sms'"
     " ORDER BY 3 DESC, c.id DESC LIMIT $3",
     3,
 };

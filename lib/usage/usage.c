@@ -127,21 +127,31 @@ static bool read_sums_by(struct db *db, int64_t account, int64_t top, struct are
     "(x.state IN (3, 4, 6) OR x.state = 5 AND x.provider_id IS NOT NULL"                           \
     "                         AND x.final_at <> x.sent_at)"
 #define NETWORK_SUMS                                                                               \
-    "coalesce(x.network, 0) AS network, count(*) AS recipients, sum(x.segments) AS tokens,"        \
+    "coalesce(x.network, 0) AS network, count(*) AS recipients, sum(t.tokens) AS tokens,"          \
     " count(*) FILTER (WHERE x.state = 4) AS delivered,"                                           \
-    " count(*) FILTER (WHERE x.state IN (5, 6)) AS failed,"                                        \
-    " coalesce(sum(x.segments) FILTER (WHERE x.state IN (5, 6)), 0) AS failed_tokens"
+    " count(*) FILTER (WHERE x.state IN (5, 6) AND t.tokens > 0) AS failed,"                       \
+    " coalesce(sum(t.tokens) FILTER (WHERE x.state IN (5, 6)), 0) AS failed_tokens"
+
+/*
+ * Recipients and what each costs: a message its segments once it is accepted, calls theirs once the
+ * last of them has ended. The channel is the campaign's.
+ */
+#define RECIPIENTS                                                                                 \
+    "recipients x CROSS JOIN LATERAL ("                                                            \
+    "  SELECT CASE WHEN channel <> 'voice' THEN x.segments::bigint WHEN x.state = 3 THEN 0"        \
+    "              ELSE (SELECT coalesce(sum(k.tokens), 0) FROM calls k"                           \
+    "                     WHERE k.campaign_id = x.campaign_id AND k.seq = x.seq) END AS tokens) t"
 
 /* Campaigns under way: of small ones first, as many as may be walked over. */
 static const struct db_statement read_networks = {
     "usage_networks",
     "WITH open AS MATERIALIZED ("
-    "    SELECT id, counted_seq, sum(last_seq - counted_seq)"
+    "    SELECT id, channel, counted_seq, sum(last_seq - counted_seq)"
     "                            OVER (ORDER BY last_seq - counted_seq, id) AS walk"
     "      FROM campaigns WHERE account_id = $1 AND counted_at IS NULL AND started_at IS NOT NULL),"
     " walked AS ("
     "    SELECT r.* FROM open o"
-    "     CROSS JOIN LATERAL (SELECT " NETWORK_SUMS " FROM recipients x"
+    "     CROSS JOIN LATERAL (SELECT " NETWORK_SUMS " FROM " RECIPIENTS
     "                          WHERE x.campaign_id = o.id AND x.seq > o.counted_seq AND " ACCEPTED
     "                            AND x.sent_at >= $2 AND x.sent_at < $3 GROUP BY 1 OFFSET 0) r"
     "     WHERE o.walk <= $4)"
@@ -214,7 +224,7 @@ bool usage_read(struct db *db, int64_t account, int64_t days, int64_t top, int64
 static const struct db_statement count_some = {
     "usage_count",
     "WITH over AS ("
-    "    SELECT c.id, c.account_id, c.counted_seq, c.last_seq FROM campaigns c"
+    "    SELECT c.id, c.account_id, c.channel, c.counted_seq, c.last_seq FROM campaigns c"
     "     WHERE c.counted_at IS NULL AND c.started_at IS NOT NULL"
     "       AND (c.status = 'completed'"
     "            OR c.status IN ('cancelled', 'expired')"
@@ -226,7 +236,7 @@ static const struct db_statement count_some = {
     "    SELECT *, sum(last_seq - counted_seq) OVER (ORDER BY id) - (last_seq - counted_seq)"
     "              AS before FROM over),"
     " pieces AS MATERIALIZED ("
-    "    SELECT id, account_id, counted_seq, last_seq,"
+    "    SELECT id, account_id, channel, counted_seq, last_seq,"
     "           least(last_seq, counted_seq + $1 - before)::int AS upto"
     "      FROM queued WHERE before < $1),"
     " counted AS ("
@@ -236,7 +246,7 @@ static const struct db_statement count_some = {
     "           r.failed, r.failed_tokens"
     "      FROM pieces p"
     "     CROSS JOIN LATERAL (SELECT (x.sent_at AT TIME ZONE 'UTC')::date AS day, " NETWORK_SUMS
-    "                           FROM recipients x"
+    "                           FROM " RECIPIENTS
     "                          WHERE x.campaign_id = p.id AND x.seq > p.counted_seq"
     "                            AND x.seq <= p.upto AND " ACCEPTED
     "                          GROUP BY 1, 2 OFFSET 0) r"

@@ -28,7 +28,7 @@
 #define USAGE_WALK_MAX 100000
 
 struct usage_sums {
-    int64_t tokens;   /* captured; one pays one segment */
+    int64_t tokens;   /* captured; one pays one segment, or a minute of a call as its plan says */
     int64_t refunded; /* of those, or of earlier ones */
     int64_t recipients;
 };

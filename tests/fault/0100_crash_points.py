@@ -1,6 +1,6 @@
 """Every stage dies once at each named instant of a message's life; see lib/stage/LIFECYCLE.md."""
 
-from chain import STAGES, check
+from chain import check
 from storm import BATCH, SETTINGS, Storm  # noqa: F401 (SETTINGS is chain's)
 
 WORKERS = 2  # of send-sms in the lane "normal"
@@ -9,6 +9,7 @@ WORKERS = 2  # of send-sms in the lane "normal"
 # One worker of render-template emits, and only once a campaign.
 SEEN = {"render-template": 4, "reserve-tokens": 1, "split-batches": 50, "rate-limit": 50,
         "send-sms": 30, "reconcile-dlr": 10}
+STAGES = tuple(SEEN)
 
 
 def deaths(chain, name):

@@ -3,7 +3,8 @@
 
 SHAPE_CHECK is tests/unit/msg/shape_check. Proves that
 
-  - there is one schema and one example for every message type, and nothing else;
+  - there is one schema and one example for every message type, further examples under names of their
+    own (<type>.<name>.example.json), and nothing else;
   - a schema made from the C table equals the one in the folder: names, types, what is required,
     limits, words, both ways; and every member has a description;
   - each example is accepted by both sides, and decoded and encoded again it is the same document;
@@ -213,6 +214,9 @@ def values_for(field, example):
         values += [[["a" * each]], [["a" * (each + 1)]], [["a", 1]], [["a", None]], [["a"], "b"], [[], []]]
     elif kind == "list":
         values += [[example[0]] * size for size in {low, max(low - 1, 0), high, high + 1}]
+    elif kind == "map":
+        values += [{str(n): "a" for n in range(size)} for size in (high, high + 1)]
+        values += [{"1": "a" * each}, {"1": "a" * (each + 1)}, {"1": 1}, {"1": None}]
     return values
 
 
@@ -223,9 +227,11 @@ def changes_of(fields, example, path=()):
         yield here, ABSENT
         for value in values_for(field, example.get(field["name"])):
             yield here, value
-        if field["type"] == "list":
+        if field["type"] == "list" and field["name"] in example:
             for index, item in enumerate(example[field["name"]]):
                 yield from changes_of(field["fields"], item, here + (index,))
+        elif field["type"] == "object" and field["name"] in example:
+            yield from changes_of(field["fields"], example[field["name"]], here)
     for value in ANY_VALUES:
         yield path + ("no_such_member",), value
 
@@ -263,9 +269,10 @@ def check_agreement(topics, schemas, examples, decoder):
     for topic in topics:
         kind = topic["type"]
         validator = jsonschema.Draft202012Validator(schemas[kind])
-        for document in documents_for(topic, examples[kind], rng):
-            lines.append((kind, json.dumps(document, ensure_ascii=False)))
-            verdicts.append(validator.is_valid(document))
+        for example in examples[kind].values():
+            for document in documents_for(topic, example, rng):
+                lines.append((kind, json.dumps(document, ensure_ascii=False)))
+                verdicts.append(validator.is_valid(document))
     refused = 0
     for (kind, text), valid, answer in zip(lines, verdicts, decoder.answers(lines)):
         expect(valid == (answer[0] == "ok"), kind, text[:300],
@@ -297,17 +304,18 @@ def check_admitted_differences(schemas, decoder):
 
 
 def check_examples(topics, schemas, examples, decoder):
-    lines = [(topic["type"], json.dumps(examples[topic["type"]])) for topic in topics]
-    for topic, answer in zip(topics, decoder.answers(lines)):
-        kind = topic["type"]
-        for error in jsonschema.Draft202012Validator(schemas[kind]).iter_errors(examples[kind]):
-            problem(f"{kind}.example.json:", error.message)
+    found = [(topic, name, example) for topic in topics
+             for name, example in examples[topic["type"]].items()]
+    lines = [(topic["type"], json.dumps(example)) for topic, _, example in found]
+    for (topic, name, example), answer in zip(found, decoder.answers(lines)):
+        for error in jsonschema.Draft202012Validator(schemas[topic["type"]]).iter_errors(example):
+            problem(f"{name}:", error.message)
         if answer[0] != "ok":
-            problem(f"{kind}.example.json: refused:", *answer)
+            problem(f"{name}: refused:", *answer)
             continue
-        before = moments(examples[kind], topic["fields"])
+        before = moments(example, topic["fields"])
         after = moments(json.loads(answer[1]), topic["fields"])
-        expect(before == after, f"{kind}.example.json comes back as", answer[1])
+        expect(before == after, f"{name} comes back as", answer[1])
 
 
 # --- asyncapi.yaml --------------------------------------------------------------------------------
@@ -377,9 +385,14 @@ def expected_channels(topics):
         if stage is None:
             channels[noun] = (f"{noun}.{{account}}", "tuma.events", "topic", None, None)
             continue
-        route = ".{route}" if topic["routed"] else ""
+        route = ".{route}" if "routes" in topic else ""
         queue = f"tuma.{stage}{route}.{{lane}}"
         key = f"{noun}{route}.{{lane}}"
+        if sum(other["type"] == topic["type"] for other in topics) > 1:  # a stage for each route
+            [way] = topic["routes"]
+            before = channels.get(noun, (None, None, None, {}, {}))
+            stage = {**before[3], way: stage}
+            queue = {**before[4], way: queue.replace("{route}", way)}
         channels[noun] = (key, f"tuma.{topic['exchange']}", "direct", stage, queue)
         if topic["partner"]:
             channels[f"partner.{noun}"] = (key, "tuma.in.{account}", "direct", None, queue)
@@ -459,12 +472,21 @@ def check_asyncapi(described):
 
 
 def read_folder(topics):
+    """Schemas by type, and for each type its examples by the names of their files."""
     kinds = {topic["type"] for topic in topics}
-    for ending in ("schema", "example"):
-        found = {path.name[:-len(f".{ending}.json")] for path in SCHEMAS.glob(f"*.{ending}.json")}
-        expect(found == kinds, f"*.{ending}.json:", sorted(found ^ kinds), "have no counterpart")
-    return tuple({kind: json.loads((SCHEMAS / f"{kind}.{ending}.json").read_text()) for kind in kinds}
-                 for ending in ("schema", "example"))
+    schemas = {path.name[:-len(".schema.json")]: json.loads(path.read_text())
+               for path in SCHEMAS.glob("*.schema.json")}
+    expect(set(schemas) == kinds, "*.schema.json:", sorted(set(schemas) ^ kinds), "have no counterpart")
+    examples = {kind: {} for kind in kinds}
+    for path in sorted(SCHEMAS.glob("*.example.json")):
+        kind = re.match(r".*\.v\d+(?=\.)|", path.name)[0]
+        if kind in kinds:
+            examples[kind][path.name] = json.loads(path.read_text())
+        else:
+            problem(path.name, "is an example of no type")
+    for kind in kinds:
+        expect(f"{kind}.example.json" in examples[kind], f"{kind}.example.json is missing")
+    return schemas, examples
 
 
 def main():

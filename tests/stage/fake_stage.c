@@ -397,6 +397,33 @@ enum verdict fake_stage_give(struct fake_stage *fake, const struct fake_message 
     return verdict;
 }
 
+enum verdict fake_stage_together(struct fake_stage *fake, const struct fake_message *messages,
+                                 size_t count)
+{
+    const struct message **in;
+    struct handled handled;
+    char detail[200];
+
+    arena_reset(fake->arena);
+    fake->waited_ms = 0;
+    in = arena_array(fake->arena, count, sizeof *in);
+    for (size_t i = 0; i < count; i++) {
+        struct envelope *envelope = arena_alloc(fake->arena, sizeof *envelope);
+        struct broker_delivery delivery;
+        const char *fault;
+
+        deliver(fake, &messages[i], fake->arena, &delivery);
+        if (!envelope_read(&fake->stage, &delivery, "fake", LANE_NORMAL, fake->arena, envelope,
+                           &fault, detail)) {
+            panic("%s %s: %s: %s", messages[i].type, messages[i].id, fault, detail);
+        }
+        in[i] = &envelope->in;
+    }
+    handle_together(&fake->stage, in, count, &handled);
+    keep_reason(fake, handled.why, handled.detail);
+    return handled.undecided ? STAGE_RETRY : handled.verdict;
+}
+
 enum verdict fake_stage_send(struct fake_stage *fake, const char *type, const char *id,
                              const char *json)
 {

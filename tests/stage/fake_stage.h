@@ -72,6 +72,13 @@ enum verdict fake_stage_send(struct fake_stage *fake, const char *type, const ch
                              const char *json);
 enum verdict fake_stage_give(struct fake_stage *fake, const struct fake_message *message);
 
+/*
+ * Messages of a stage that takes several, in one transaction; once only, whatever repeat says. Each
+ * must be readable.
+ */
+enum verdict fake_stage_together(struct fake_stage *fake, const struct fake_message *messages,
+                                 size_t count);
+
 /* One tick, confirmed and committed. False: it failed; fake_stage_why() says how. */
 bool fake_stage_tick(struct fake_stage *fake);
 

@@ -3,9 +3,10 @@
  *
  * Campaigns: the counters say of every state what the recipients' rows say; rows received are
  * planned, invalid or duplicate; what has a hold was priced and captured as its rows and batches
- * say. Accounts: each purse holds what the entries brought it; the lots, and the holds, sum up to
- * the balance; each transfer has two sides; the entries are a chain up to the head. Written apart
- * from the product's own checker on purpose.
+ * say; calls cost what was captured for their recipients, whose hold is open until their end.
+ * Accounts: each purse holds what the entries brought it; the lots, and the holds, sum up to the
+ * balance; each transfer has two sides; the entries are a chain up to the head. Written apart from
+ * the product's own checker on purpose.
  */
 #ifndef STAGE_INVARIANTS_H
 #define STAGE_INVARIANTS_H
@@ -73,6 +74,48 @@ static const char invariants_sql[] =
     "       LATERAL (SELECT coalesce(sum(refunded), 0) AS n FROM batches b"
     "                                WHERE b.campaign_id = h.id) b"
     " WHERE n <> h.refunded"
+    " UNION ALL "
+    "SELECT format('batch %s of calls of %s: %s captured and %s released, by its calls %s and %s',"
+    "              b.batch, b.campaign_id, b.captured, b.released, p.captured, p.released)"
+    "  FROM batches b JOIN voice_campaigns v ON v.campaign_id = b.campaign_id,"
+    "       LATERAL (SELECT coalesce(sum(least(k.n, r.segments)), 0) AS captured,"
+    "                       coalesce(sum(r.segments - least(k.n, r.segments)), 0) AS released"
+    "                  FROM recipients r,"
+    "                       LATERAL (SELECT coalesce(sum(tokens), 0) AS n FROM calls"
+    "                                 WHERE campaign_id = r.campaign_id AND seq = r.seq) k"
+    "                 WHERE r.campaign_id = b.campaign_id AND r.batch = b.batch"
+    "                   AND r.state IN (4, 5, 6)) p"
+    " WHERE b.captured <> p.captured OR b.released <> p.released"
+    " UNION ALL "
+    "SELECT format('hold %s of calls: %s open, its recipients wait for %s', h.id,"
+    "              h.amount - h.captured - h.released, n)"
+    "  FROM token_holds h JOIN voice_campaigns v ON v.campaign_id = h.id"
+    "  JOIN campaigns c ON c.id = h.id,"
+    "       LATERAL (SELECT coalesce(sum(segments), 0) AS n FROM recipients r"
+    "                 WHERE r.campaign_id = h.id"
+    "                   AND (r.state IN (2, 3) OR r.state = 0 AND c.status NOT IN"
+    "                        ('cancelled', 'expired', 'completed'))) r"
+    " WHERE h.amount - h.captured - h.released <> n"
+    " UNION ALL "
+    "SELECT format('batch %s of calls of %s: costs %s, its recipients %s, their calls %s', b.batch,"
+    "              b.campaign_id, b.cost_e4, r.n, k.n)"
+    "  FROM batches b JOIN voice_campaigns v ON v.campaign_id = b.campaign_id,"
+    "       LATERAL (SELECT coalesce(sum(cost_e4), 0) AS n FROM recipients r"
+    "                 WHERE r.campaign_id = b.campaign_id"
+    "                   AND r.seq BETWEEN b.first_seq AND b.last_seq) r,"
+    "       LATERAL (SELECT coalesce(sum(cost_e4), 0) AS n FROM calls"
+    "                 WHERE campaign_id = b.campaign_id"
+    "                   AND seq BETWEEN b.first_seq AND b.last_seq) k"
+    " WHERE b.cost_e4 <> r.n OR b.cost_e4 <> k.n"
+    " UNION ALL "
+    "SELECT format('row %s of %s: %s of %s tokens, %s calls answered, state %s', r.seq,"
+    "              r.campaign_id, k.tokens, r.segments, k.answered, r.state)"
+    "  FROM recipients r JOIN voice_campaigns v ON v.campaign_id = r.campaign_id,"
+    "       LATERAL (SELECT coalesce(sum(tokens), 0) AS tokens,"
+    "                       count(*) FILTER (WHERE word = 'completed') AS answered FROM calls"
+    "                 WHERE campaign_id = r.campaign_id AND seq = r.seq) k"
+    " WHERE k.tokens > r.segments OR r.state = 4 AND k.answered = 0"
+    "    OR k.tokens > 0 AND k.answered = 0"
     " UNION ALL "
     "SELECT format('account %s: %s %s by its balance, %s by its entries', a.id, p.purse,"
     "              coalesce(p.n, 0), e.n)"

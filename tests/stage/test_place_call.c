@@ -120,15 +120,33 @@ static int64_t batch(struct fake_stage *fake, int64_t id, const char *expression
 /* As reconcile-dlr leaves a recipient whose call was answered, paid with one token. */
 static void answered(struct fake_stage *fake, int64_t id, const char *where)
 {
+    int n = (int)scene_number(fake,
+                              "WITH ended AS ("
+                              "    UPDATE recipients SET state = 4, final_at = now()"
+                              "     WHERE campaign_id = %lld AND state = 3 AND (%s)"
+                              " RETURNING seq, provider_id),"
+                              " told AS ("
+                              "    INSERT INTO calls (campaign_id, seq, session_id, word, tokens,"
+                              "                       ended_at)"
+                              "    SELECT %lld, seq, provider_id, 'completed', 1, now() FROM ended)"
+                              " SELECT count(*) FROM ended",
+                              (long long)id, where, (long long)id);
+
     scene_sql(fake,
-              "WITH ended AS ("
-              "    UPDATE recipients SET state = 4, final_at = now()"
-              "     WHERE campaign_id = %lld AND state = 3 AND (%s) RETURNING seq)"
-              " UPDATE batches SET sent = sent - (SELECT count(*) FROM ended),"
-              "                    delivered = delivered + (SELECT count(*) FROM ended)"
-              "  WHERE campaign_id = %lld",
-              (long long)id, where, (long long)id);
-    /* The tokens are reconcile-dlr's tests' subject; here the books must only be even. */
+              "UPDATE batches SET sent = sent - %d, delivered = delivered + %d,"
+              "       captured = captured + %d, released = released + %d WHERE campaign_id = %lld;"
+              "SELECT scene_entry(1, 'capture', 'reserved', 'spent', %d, '%s', %lld);"
+              "SELECT scene_entry(1, 'release', 'reserved', 'available', %d, '%s', %lld);"
+              "UPDATE token_holds SET captured = captured + %d, released = released + %d"
+              " WHERE id = %lld;",
+              n, n, n, n * (PRICE - 1), (long long)id, n, scene_message(), (long long)id,
+              n * (PRICE - 1), scene_message(), (long long)id, n, n * (PRICE - 1), (long long)id);
+    scene_sql(fake,
+              "UPDATE token_hold_lots SET amount = amount - %d WHERE hold_id = %lld;"
+              "UPDATE token_lots SET available = available + %d WHERE id = 1;"
+              "UPDATE token_balances SET available = available + %d, spent = spent + %d,"
+              "       reserved = reserved - %d WHERE account_id = 1",
+              n * (PRICE - 1), (long long)id, n * (PRICE - 1), n * (PRICE - 1), n, n * PRICE);
 }
 
 /* As it leaves one who did not answer and is to be called again in so many seconds. */

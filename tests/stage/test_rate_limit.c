@@ -147,8 +147,10 @@ static void a_held_route_whose_time_is_over_lets_one_batch_try(void **state)
         assert_true(paced.probe);
         assert_done(fake, ready(fake, 12));
         assert_int_equal(fake_stage_emitted_of(fake, READY), 1);
-        assert_string_equal(fake_text(fake, "SELECT status FROM routes WHERE name = 'sms'"), "held");
-        assert_true(fake_number(fake, "SELECT (held_until > now())::int FROM routes WHERE name = 'sms'"));
+        assert_string_equal(fake_text(fake, "SELECT status FROM routes WHERE name = 'sms'"),
+                            "held");
+        assert_true(
+            fake_number(fake, "SELECT (held_until > now())::int FROM routes WHERE name = 'sms'"));
     }
 }
 

@@ -35,7 +35,8 @@ static void a_refusal_for_now_is_tried_again_until_the_limit(void **state)
         assert_string_equal(fake_stage_out(fake, 0)->type, DONE);
         assert_int_equal(count(fake, id, "seq = 2 AND state = 5 AND final_at IS NOT NULL"), 1);
         assert_int_equal(counter(fake, id, "released"), 1);
-        assert_string_equal(fake_text(fake, "SELECT status FROM routes WHERE name = 'sms'"), "open");
+        assert_string_equal(fake_text(fake, "SELECT status FROM routes WHERE name = 'sms'"),
+                            "open");
     }
 }
 
@@ -182,7 +183,8 @@ static void in_the_forbidden_hours_a_batch_comes_back_later(void **state)
             assert_int_equal(count(fake, id, "state = 3"), table[i].sent);
             assert_int_equal(count(fake, id, "state = 0"), 5 - table[i].sent);
             assert_string_equal(scene_status(fake, id), "sending");
-            assert_string_equal(fake_text(fake, "SELECT status FROM routes WHERE name = 'sms'"), "open");
+            assert_string_equal(fake_text(fake, "SELECT status FROM routes WHERE name = 'sms'"),
+                                "open");
         }
         simulator_faults("{\"conflict_409\":0,\"force\":\"\"}");
         assert_done(fake, pace(fake, id));

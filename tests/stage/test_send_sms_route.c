@@ -34,7 +34,8 @@ static void the_route_rests_when_the_provider_refuses_the_account(void **state)
         assert_told(fake, &route_held_v1, &event);
         assert_string_equal(event.why, table[i].why);
         assert_true(route(fake, "status = 'held'"));
-        assert_string_equal(fake_text(fake, "SELECT why FROM routes WHERE name = 'sms'"), table[i].why);
+        assert_string_equal(fake_text(fake, "SELECT why FROM routes WHERE name = 'sms'"),
+                            table[i].why);
         assert_in_range(event.until_ms - clock_now_ms() + 2000, table[i].rest_s_min * 1000,
                         table[i].rest_s_max * 1000 + 2000);
         assert_int_equal(count(fake, id, "state = 0 AND attempts = 0 AND provider_id IS NULL"), 3);

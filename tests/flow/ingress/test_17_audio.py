@@ -1,5 +1,6 @@
 """Files of sound: in, out, to the provider, and away."""
 
+import concurrent.futures
 import hashlib
 import hmac
 import http.client
@@ -110,6 +111,19 @@ def test_a_file_is_kept_once(env):
     expect((other.status, other.body["name"]), (201, "audio.wav"), "another account")
     check(other.body["id"] != first.body["id"], "one id for two accounts")
     nothing_is_left(env)
+
+
+def test_many_at_once(env):
+    """Of the same file one is new, and what each leaves behind is gone."""
+    sounds = [wav(20, seed=50 + i) for i in range(3)]  # several blocks each
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        replies = list(pool.map(lambda i: post(env, sounds[i % 3]), range(24)))
+    expect({reply.status for reply in replies}, {200, 201}, "statuses")
+    expect(sum(reply.body["isNew"] for reply in replies), 3, "new ones")
+    expect(len({reply.body["id"] for reply in replies}), 3, "ids")
+    nothing_is_left(env)
+    for sound in sounds:
+        expect((folder(env) / hashlib.sha256(sound).hexdigest()).read_bytes(), sound, "a file")
 
 
 def test_an_mp3_whatever_it_is_called(env):
@@ -264,9 +278,10 @@ def begin(env, port, sent=300000):
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(env):
-    begin(env, audio(env).port).close()
-    nothing_is_left(env)
+    """At once or, when libmicrohttpd misses an end that comes with the last bytes, after HTTP_IDLE."""
     silent = audio(env, HTTP_IDLE="1s")
+    begin(env, silent.port).close()
+    nothing_is_left(env)
     connection = begin(env, silent.port)  # and says no more
     nothing_is_left(env)
     connection.close()
@@ -316,8 +331,10 @@ def test_lists_and_one(env):
     for i in range(5):
         expect(post(env, wav(seed=800 + i), key="beta", name="n%d.wav" % i).status, 201, "status")
     whole = get(env, ASSETS, key="beta").body
-    expect(([one["name"] for one in whole["audioAssets"][:5]], whole["next"]),
-           (["n4.wav", "n3.wav", "n2.wav", "n1.wav", "n0.wav"], None), "the newest first")
+    expect(({one["name"] for one in whole["audioAssets"][:5]}, whole["next"]),
+           ({"n4.wav", "n3.wav", "n2.wav", "n1.wav", "n0.wav"}, None), "the newest")
+    times = [one["createdAt"] for one in whole["audioAssets"]]
+    expect(times, sorted(times, reverse=True), "the newest first")
     found, cursor = [], None
     while True:
         page = env.ask("GET", ASSETS, key="beta", port=audio(env).port, limit=2,
@@ -345,7 +362,7 @@ def check_ranges(env, path, key, cache):
     check(cache in whole.headers["Cache-Control"], whole.headers["Cache-Control"])
     head = get(env, path, key=key, method="HEAD", Range="bytes=0-1")
     expect((head.status, head.headers["Content-Length"], head.body), (200, str(size), b""), "HEAD")
-    for asked, first, last in (("bytes=0-0", 0, 0), ("bytes=100-", 100, size - 1), ("bytes=-10", size - 10, size - 1),
+    for asked, first, last in (("bytes=0-0", 0, 0), ("bytes=0-", 0, size - 1), ("bytes=100-", 100, size - 1), ("bytes=-10", size - 10, size - 1),
                                ("bytes=10-99999999", 10, size - 1)):
         part = get(env, path, key=key, Range=asked)
         expect((part.status, part.headers["Content-Range"], part.body),
@@ -459,6 +476,19 @@ def test_without_a_folder(env):
     reply = env.ask("POST", ASSETS, wav(), key="send", content_type="audio/wav")
     refused(503, "audio_off", reply)
     expect(env.ask("GET", ASSETS, key="read").status, 200, "lists need none")
+    asset = post(env, wav(seed=1100)).body["id"]
+    for method, path in (("GET", "/audio"), ("DELETE", "")):
+        refused(503, "audio_off", env.ask(method, "%s/%s%s" % (ASSETS, asset, path), key="send"))
+
+
+def test_a_folder_that_went_away(env):
+    own = audio(env, AUDIO_FOLDER=str(env.dir / "away"))
+    (env.dir / "away").rmdir()
+    refused(503, "audio_folder", post(env, wav(), port=own.port))
+    refused(503, "audio_folder", post(env, wav(60), port=own.port))  # while it comes
+    (env.dir / "away").mkdir()
+    expect(post(env, wav(seed=1200), port=own.port).status, 201, "once it is back")
+    own.stop()
 
 
 def start_fails(env, setting, **settings):

@@ -118,6 +118,17 @@ def test_wrong_usage_is_told_in_one_line_with_status_64(chain):
                                                   "http://127.0.0.1.evil.test"]),
             ("nobody else is to have the token", ["test-webhooks", "--url",
                                                   "http://localhost:80.evil.test"]),
+            ("needs one of --audio ID", ["campaign", "call", "--title", "x", "--csv", "x"]),
+            ("needs one of --audio ID", ["campaign", "call", "--title", "x", "--csv", "x", "--say", "x",
+                                         "--audio", "aud_0000000000007"]),
+            ("only one of them", ["campaign", "call", "--title", "x", "--csv", "x", "--say", "x",
+                                  "--say-file", "x"]),
+            ("is no KEY=LABEL", ["campaign", "call", "--title", "x", "--csv", "x", "--say", "x",
+                                 "--answer", "1"]),
+            ("number from 1 to 60", ["campaign", "call", "--title", "x", "--csv", "x", "--say", "x",
+                                     "--wait", "61"]),
+            ("at most 300", ["campaign", "call", "--title", "x", "--csv", "x", "--say", "x",
+                             "--thanks", "x" * 301]),
     ]:
         refuses(chain, USAGE, says, *words)
     _, err = ctl(chain, status=USAGE)
@@ -244,15 +255,19 @@ def test_plans_are_data(chain):
                         ("none of basic_sending, ", ["--features", "analytics,telepathy"]),
                         ("neither yes nor no", ["--once", "maybe"]),
                         ("three letters", ["--currency", "ksh"]),
-                        ("not a whole number", ["--days", "0"])]:
+                        ("not a whole number", ["--days", "0"]),
+                        ("not a whole number", ["--tokens-per-minute", "101"])]:
         refuses(chain, USAGE, says, "plan", "set", "starter", *words)
     refuses(chain, USAGE, "a letter first", "plan", "set", "1st")
     out, _ = ctl(chain, "plan", "set", "school", "--name", "School term", "--price", "3000.50",
                  "--tokens", "4000", "--days", "100", "--features", "basic_sending,analytics",
                  "--carry-over", "yes", "--position", "9")
     check("KES 3,000.50" in out and "carries over" in out and "analytics" in out, out)
+    check("  1 a minute" in out, out)
+    out, _ = ctl(chain, "plan", "set", "school", "--tokens-per-minute", "3")
+    check("  3 a minute" in out, out)
     out, _ = ctl(chain, "plan", "set", "school", "--on-sale", "no")
-    check("not on sale" in out and "4,000 tokens" in out, out)
+    check("not on sale" in out and "4,000 tokens" in out and "  3 a minute" in out, out)
 
 
 def test_a_plan_is_given_once_by_reference(chain):
@@ -576,6 +591,33 @@ def test_a_held_campaign_is_launched_paused_resumed_and_cancelled(chain):
     expect(campaign.row()["cancelled"] + campaign.row()["delivered"] + campaign.row()["sent"], 30,
            "all accounted for")
     refuses(chain, FAILED, "no campaign", "campaign", "pause", "cmp_0000000000001")
+
+
+def test_calls_are_quoted(chain):
+    acme = chain.account(senders=["+254711000001"])
+    _, path = contacts(chain, 3)
+    words = ["campaign", "call", "--account", acme.slug, "--title", "Clinic", "--csv", path, "--hold",
+             "--say", "Hi {{name}}"]
+    out, err = ctl(chain, *words, "--caller", "+254711000001", "--below-percent", "50", "--repeat", "*",
+                   "--stop", "9", "--answer", "1=Yes", "--answer", "2=No = never", "--voice", "man",
+                   "--attempts", "2", "--retry-after", "60", "--wait", "5", "--thanks", "Asante")
+    check("3 rows submitted" in err, err)
+    campaign = Campaign(chain, out.strip())
+    ctl(chain, "campaign", "watch", campaign.name, "--until", "quoted", "--timeout", "30")
+    expect(campaign.row()["segments"], 6, "two calls of a minute each")
+    out, _ = ctl(chain, "campaign", "show", campaign.name)
+    check("channel      voice" in out and "sender       +254711000001" in out, out)
+    [row] = chain.sql("SELECT * FROM voice_campaigns WHERE campaign_id = %d" % campaign.id)
+    expect([row[name] for name in ("say_voice", "attempts", "retry_s", "below_percent", "repeat_key",
+                                   "repeats", "stop_key", "wait_s", "thanks")],
+           ["man", 2, 60, 50, "*", 1, "9", 5, "Asante"], "row")
+    check('"2": "No = never"' in json.dumps(row["answers"]) or '"2": "No = never"' in row["answers"],
+          row["answers"])
+    before = chain.sql("SELECT count(*) AS n FROM campaigns")
+    refuses(chain, FAILED, "has another meaning", *words, "--repeat", "9", "--stop", "9")
+    refuses(chain, FAILED, "use one of +254711000001", *words, "--caller", "+254711000002")
+    refuses(chain, FAILED, "no audio asset of yours", *words[:-2], "--audio", "aud_0000000000007")
+    expect(chain.sql("SELECT count(*) AS n FROM campaigns"), before, "campaigns")
 
 
 def test_a_scheduled_campaign_waits(chain):

@@ -252,6 +252,12 @@ static bool take_text(struct reader *reader, const struct tag *tag, const char *
     return decode(reader, from, open, out_text) && take_close(reader, tag->name);
 }
 
+/* Not the second byte of one, or a later one. */
+static bool is_char(char byte)
+{
+    return ((unsigned char)byte & 0xc0) != 0x80;
+}
+
 /* SSML: the characters outside its tags are what is spoken. */
 static bool take_speech(struct reader *reader, size_t *out_chars)
 {
@@ -264,7 +270,7 @@ static bool take_speech(struct reader *reader, size_t *out_chars)
     }
     for (const char *at = from; at < close; at++) {
         in_tag = *at == '<' || (in_tag && *at != '>');
-        *out_chars += !in_tag && *at != '>';
+        *out_chars += !in_tag && *at != '>' && is_char(*at);
     }
     reader->at = close + strlen("</speak>");
     skip_space(reader);
@@ -282,7 +288,9 @@ static bool take_say(struct reader *reader, const struct tag *tag, size_t *out_c
     if (!take_text(reader, tag, &text)) {
         return false;
     }
-    *out_chars = strlen(text);
+    for (; *text != '\0'; text++) {
+        *out_chars += is_char(*text);
+    }
     return *out_chars > 0 || complain(reader, "Say has no text");
 }
 

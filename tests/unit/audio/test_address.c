@@ -136,6 +136,34 @@ static void a_short_secret_is_refused(void **state)
     assert_string_equal(err.what, "bad_secret");
 }
 
+static const char *fail_url(const char *public_url, const char *secret)
+{
+    struct err err;
+
+    assert_null(audio_url(public_url, secret, 1, AUDIO_WAV, NOW, arena, &err));
+    assert_int_equal(err.kind, ERR_PERMANENT);
+    return err.what;
+}
+
+static void a_whole_address_begins_with_ours(void **state)
+{
+    const int64_t id = id_create(NOW);
+    const char *path = audio_sign(SECRET, id, AUDIO_WAV, NOW, arena);
+    const char *wanted = arena_printf(arena, "https://tuma.example/x/%s", path);
+    struct err err;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        const char *slashes = &"//"[2 - i];
+        const char *base = arena_printf(arena, "https://tuma.example/x%s", slashes);
+        assert_string_equal(audio_url(base, SECRET, id, AUDIO_WAV, NOW, arena, &err), wanted);
+    }
+    assert_string_equal(fail_url("", SECRET), "no_public_url");
+    assert_string_equal(fail_url("/", SECRET), "no_public_url");
+    assert_string_equal(fail_url("https://tuma.example", ""), "no_media_secret");
+    assert_string_equal(fail_url("https://tuma.example", &SECRET[1]), "no_media_secret");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +172,7 @@ int main(void)
         cmocka_unit_test(an_address_that_was_changed_is_wrong),
         cmocka_unit_test(nonsense_is_wrong),
         cmocka_unit_test(a_short_secret_is_refused),
+        cmocka_unit_test(a_whole_address_begins_with_ours),
     };
 
     return cmocka_run_group_tests(tests, start, stop);

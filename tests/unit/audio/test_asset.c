@@ -85,8 +85,13 @@ static void a_file_goes_with_its_last_row(void **state)
     struct db *db = *state;
     struct audio_asset mine = add(db, 1, "a.wav", true);
     struct audio_asset theirs = add(db, 2, "b.wav", true);
+    int64_t others;
     struct err err;
 
+    assert_ok(audio_asset_others(db, 1, mine.sha256, &others, &err));
+    assert_int_equal(others, 0);
+    assert_ok(audio_asset_others(db, 1, "00", &others, &err));
+    assert_int_equal(others, tone.len);
     assert_string_equal(mine.sha256, theirs.sha256);
     assert_int_equal(count_files(""), 1);
     assert_fails(audio_asset_remove(db, folder, 2, mine.id, arena, &err), ERR_PERMANENT,

@@ -202,6 +202,44 @@ static void what_a_crash_left_is_swept_and_nothing_else(void **state)
     str_free(&bytes);
 }
 
+static void fail_prepare(const char *path, const char *why)
+{
+    struct err err;
+
+    assert_false(audio_folder_prepare(path, &err));
+    assert_string_equal(err.what, "bad_setting");
+    assert_non_null(strstr(err.detail, why));
+    assert_memory_equal(err.detail, "AUDIO_FOLDER: ", 14);
+}
+
+static void a_folder_is_made_with_those_above_it(void **state)
+{
+    char path[PATH_MAX];
+    struct stat stat_made;
+    struct err err;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) { /* made, then there */
+        snprintf(path, sizeof path, "%s/a//b/c/", folder);
+        assert_true(audio_folder_prepare(path, &err));
+        assert_int_equal(stat(path, &stat_made), 0);
+        assert_int_equal(stat_made.st_mode & 0777, 0750 & stat_made.st_mode);
+    }
+    snprintf(path, sizeof path, "%s/a/b/c", folder);
+    assert_int_equal(rmdir(path), 0); /* nothing was left in it */
+    fail_prepare("", "empty");
+    fail_prepare("/dev/null", "cannot make a file in /dev/null: Not a directory");
+    fail_prepare("/dev/null/x", "cannot make the folder /dev/null/x: Not a directory");
+    fail_prepare("/proc/nothing/here", "cannot make the folder /proc/nothing");
+    memset(path, 'x', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    fail_prepare(path, "too long");
+    snprintf(path, sizeof path, "%s/a/b", folder);
+    assert_int_equal(rmdir(path), 0);
+    snprintf(path, sizeof path, "%s/a", folder);
+    assert_int_equal(rmdir(path), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -210,6 +248,7 @@ int main(void)
         cmocka_unit_test(a_file_too_large_is_refused_while_it_comes),
         cmocka_unit_test(a_folder_that_is_not_there_is_tried_again),
         cmocka_unit_test(what_a_crash_left_is_swept_and_nothing_else),
+        cmocka_unit_test(a_folder_is_made_with_those_above_it),
     };
 
     return cmocka_run_group_tests(tests, start, stop);

@@ -72,6 +72,39 @@ static void another_file_is_given_whole(void **state)
     check(NULL, ETAG, SIZE, HTTP_RANGE_WHOLE, 0, SIZE);
 }
 
+static void a_list_of_etags_is_read(void **state)
+{
+    static const char *const lists[] = {
+        ETAG, " " ETAG " ", "W/" ETAG, "\"x\", " ETAG, "\"x\"," ETAG ",\"y\"", "\"a, b\",W/" ETAG,
+        "*",  " * ",
+    };
+    static const char *const others[] = {
+        "",
+        " ",
+        "\"x\"",
+        "5f70",
+        "\"5f70",
+        "\"5f7\"",
+        "\"5f700\"",
+        "\"\"",
+        "x " ETAG,
+        "*, " ETAG,
+        "\"x\" nonsense " ETAG,
+        "W/",
+        "\"",
+        "\"x, " ETAG,
+    };
+
+    (void)state;
+    assert_false(http_etag_listed(NULL, ETAG));
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        assert_true(http_etag_listed(lists[i], ETAG));
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        assert_false(http_etag_listed(others[i], ETAG));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -79,6 +112,7 @@ int main(void)
         cmocka_unit_test(what_is_not_there_is_none),
         cmocka_unit_test(what_cannot_be_read_is_ignored),
         cmocka_unit_test(another_file_is_given_whole),
+        cmocka_unit_test(a_list_of_etags_is_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

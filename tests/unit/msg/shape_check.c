@@ -67,8 +67,11 @@ static void put_topic(struct str *out, const struct topic *topic)
     if (topic->stage != NULL) {
         str_printf(out, ", \"stage\": \"%s\"", topic->stage);
     }
-    str_printf(out, ", \"routed\": %s, \"partner\": %s, \"fields\": ",
-               topic->routes != NULL ? "true" : "false", topic->partner ? "true" : "false");
+    if (topic->routes != NULL) {
+        str_puts(out, ", \"routes\": ");
+        put_words(out, topic->routes);
+    }
+    str_printf(out, ", \"partner\": %s, \"fields\": ", topic->partner ? "true" : "false");
     put_fields(out, topic->shape);
     str_putc(out, '}');
 }

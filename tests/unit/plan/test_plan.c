@@ -142,6 +142,7 @@ static void an_operator_edits_them(void **state)
                           .currency = "KES",
                           .tokens = 4000,
                           .valid_days = 100,
+                          .tokens_per_minute = 3,
                           .features = PLAN_BIT(PLAN_ANALYTICS),
                           .on_sale = true,
                           .position = 9 };
@@ -150,7 +151,12 @@ static void an_operator_edits_them(void **state)
     assert_int_equal(count, 5);
     assert_int_equal(plans[1].price_minor, 120000);
     assert_int_equal(plans[1].features, 0);
+    assert_int_equal(plans[1].tokens_per_minute, 1);
     assert_string_equal(plans[4].name, "School term");
+    assert_int_equal(plans[4].tokens_per_minute, 3);
+    plans[4].tokens_per_minute = 4;
+    assert_ok(plan_save(db, &plans[4], &err));
+    assert_int_equal(number_of(db, "SELECT tokens_per_minute FROM plans WHERE code = 'school'"), 4);
     assert_int_equal(plans[4].features, PLAN_BIT(PLAN_ANALYTICS));
     assert_ok(plan_list(db, PLANS_ON_SALE, arena, &plans, &count, &err));
     assert_int_equal(count, 4);

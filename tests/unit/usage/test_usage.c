@@ -309,7 +309,8 @@ static void empty(struct db *db)
 {
     script(db, "ALTER TABLE ledger_entries DISABLE TRIGGER ledger_entries_frozen;"
                "TRUNCATE ledger_entries, token_balances, token_lots, token_holds, token_hold_lots,"
-               "         token_hold_lots_archive, campaigns, recipients, batches, network_usage;"
+               "         token_hold_lots_archive, campaigns, voice_campaigns, recipients, batches,"
+               "         network_usage;"
                "ALTER TABLE ledger_entries ENABLE TRIGGER ledger_entries_frozen;");
 }
 

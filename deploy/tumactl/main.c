@@ -58,6 +58,8 @@ static const struct command *const commands[] = {
     &campaign_resume_command,
     &campaign_cancel_command,
     &test_sms_command,
+    &test_call_command,
+    &test_webhooks_command,
     &at_balance_command,
     &queues_command,
     &parked_show_command,
@@ -104,6 +106,9 @@ static void print_usage(FILE *out, const struct command *command)
                  def->value ? def->value : "", def->kind == OPTION_MANY ? " …" : "");
         fprintf(out, "  %-26s %s%s\n", left, def->help,
                 def->kind == OPTION_REQUIRED ? " (required)" : "");
+    }
+    if (command->notes) {
+        fprintf(out, "\n%s\n", command->notes);
     }
 }
 

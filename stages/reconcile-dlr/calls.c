@@ -1,8 +1,8 @@
 /*
  * calls - what each report of a call does
  *
- * Keys come before ends: whoever pressed the key that stops is not called again, in whichever order
- * the two are told within one transaction.
+ * Keys and ends come in any order: whoever pressed the key that stops is not called again, also
+ * when the end came first and would have had it so.
  */
 #include "calls.h"
 
@@ -329,12 +329,9 @@ bool calls_apply(struct db *db, const struct reconcile_conf *conf, struct call *
     if (places == NULL || !callees_lock(db, places, count, now_ms, arena, out_callees, err)) {
         return false;
     }
-    for (int ends = 0; ends < 2; ends++) {
-        for (size_t i = 0; i < count; i++) {
-            if (calls[i].ended == (ends == 1) &&
-                !take(db, conf, callees_at(out_callees, places[i]), &calls[i], now_ms, err)) {
-                return false;
-            }
+    for (size_t i = 0; i < count; i++) {
+        if (!take(db, conf, callees_at(out_callees, places[i]), &calls[i], now_ms, err)) {
+            return false;
         }
     }
     return callees_write(db, out_callees, now_ms, arena, err) &&

@@ -47,7 +47,7 @@ static enum reply send_file(struct request *req, const struct audio_asset *asset
         struct audio_asset again;
         struct err gone;
         bool is_there = audio_asset_find(req->db, 0, asset->id, req->arena, &again, &gone);
-        return refuse_err(req, is_there ? &err : &gone); /* deleted meanwhile */
+        return audio_view_refuse(req, is_there ? &err : &gone); /* deleted meanwhile */
     }
     /* Here, on a worker, rather than when the loop sends it. */
     (void)posix_fadvise(download->fd, first, count, POSIX_FADV_WILLNEED);
@@ -126,7 +126,7 @@ enum reply get_media(struct request *req)
     }
     if (!is_signed(req, &id, &kind, &err) ||
         !audio_asset_find(req->db, 0, id, req->arena, &asset, &err)) {
-        return refuse_err(req, &err);
+        return audio_view_refuse(req, &err);
     }
     /* What is signed begins with digits. */
     (void)str_parse_int_n(req->tail, strspn(req->tail, "0123456789"), 0, INT64_MAX, &expires_s);

@@ -52,7 +52,11 @@ bool lines_room(struct run *run, bool claiming, int64_t *out_room, struct err *e
 #define ENDING                                                                                     \
     "(c.status IN ('cancelling', 'cancelled', 'expired') OR coalesce(c.expires_at <= $1, false))"
 
-/* No call under way, and nobody left, or nobody who is still to be called. */
+/*
+ * No call under way, and nobody left, or nobody who is still to be called. Those among these who
+ * have answered a call before are reconcile-dlr's to end: after the batch their tokens would be
+ * given back.
+ */
 static const struct db_statement end_batches = {
     "lines_end_batches",
     "UPDATE batches b"
@@ -66,6 +70,11 @@ static const struct db_statement end_batches = {
     "           AND (" ENDING "                OR NOT EXISTS (SELECT FROM recipients r"
     "                                WHERE r.campaign_id = b.campaign_id AND r.state = 0"
     "                                  AND r.seq BETWEEN b.first_seq AND b.last_seq))"
+    "           AND NOT EXISTS (SELECT FROM recipients r JOIN calls k"
+    "                                ON k.campaign_id = r.campaign_id AND k.seq = r.seq"
+    "                            WHERE r.campaign_id = b.campaign_id AND r.state = 0"
+    "                              AND r.seq BETWEEN b.first_seq AND b.last_seq"
+    "                              AND r.attempts > 0 AND k.word = 'completed')"
     "         ORDER BY b.campaign_id, b.batch LIMIT $3 FOR UPDATE OF b SKIP LOCKED) e"
     " WHERE b.campaign_id = e.campaign_id AND b.batch = e.batch"
     " RETURNING b.campaign_id, b.batch, e.lane, e.slug, b.last_seq - b.first_seq + 1",

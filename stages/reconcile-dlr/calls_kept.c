@@ -151,88 +151,31 @@ bool calls_retry(struct db *db, const struct reconcile_conf *conf, int64_t now_m
  * From the few batches under way, in doubt or of campaigns that end to their recipients, without a
  * lock: who is meant is asked again under that of the batch.
  */
-#define RECIPIENTS_OF(batch, which)                                                                \
-    " CROSS JOIN LATERAL (SELECT x.campaign_id, x.seq FROM recipients x"                           \
-    "                      WHERE x.campaign_id = " batch ".campaign_id"                            \
-    "                        AND x.seq BETWEEN " batch ".first_seq AND " batch ".last_seq"         \
-    "                        AND " which " ORDER BY x.seq LIMIT $4) r"
-
 static const struct db_statement find_over = {
     "calls_find_over",
-    "(SELECT r.campaign_id, r.seq FROM batches b" RECIPIENTS_OF(
-        "b",
-        "x.state = 3 AND x.sent_at <= $1") "  WHERE b.called_at IS NOT NULL AND b.done_at IS NULL "
-                                           "AND b.sent > 0 AND b.started_at <= $1"
-                                           "  LIMIT $4)"
-                                           " UNION ALL "
-                                           "(SELECT r.campaign_id, r.seq FROM batches b"
-                                           "   JOIN voice_campaigns v ON v.campaign_id = "
-                                           "b.campaign_id" RECIPIENTS_OF(
-                                               "b",
-                                               "x.state = 2 AND x.sent_at <= $2") "  WHERE "
-                                                                                  "b.in_doubt > 0 "
-                                                                                  "LIMIT $4)"
-                                                                                  " UNION ALL "
-                                                                                  "(SELECT "
-                                                                                  "r.campaign_id, "
-                                                                                  "r.seq FROM "
-                                                                                  "campaigns c"
-                                                                                  "   JOIN batches "
-                                                                                  "b ON "
-                                                                                  "b.campaign_id = "
-                                                                                  "c.id AND "
-                                                                                  "b.done_at IS "
-                                                                                  "NUL"
-                                                                                  "L" RECIPIENTS_OF(
-                                                                                      "b",
-                                                                                      "x.state = 0 "
-                                                                                      "AND "
-                                                                                      "x.attempts "
-                                                                                      "> 0"
-                                                                                      " AND EXISTS "
-                                                                                      "(SELECT "
-                                                                                      "FROM calls "
-                                                                                      "k WHERE "
-                                                                                      "k.campaign_"
-                                                                                      "id = "
-                                                                                      "x.campaign_"
-                                                                                      "id"
-                                                                                      "            "
-                                                                                      "    AND "
-                                                                                      "k.seq = "
-                                                                                      "x.seq AND "
-                                                                                      "k.word = "
-                                                                                      "'completed'"
-                                                                                      ")") "  "
-                                                                                           "WHERE "
-                                                                                           "c."
-                                                                                           "channel"
-                                                                                           " = "
-                                                                                           "'voice'"
-                                                                                           "    "
-                                                                                           "AND "
-                                                                                           "(c."
-                                                                                           "status "
-                                                                                           "= "
-                                                                                           "'cancel"
-                                                                                           "ling'"
-                                                                                           "       "
-                                                                                           "  OR "
-                                                                                           "c."
-                                                                                           "status "
-                                                                                           "IN "
-                                                                                           "('"
-                                                                                           "sending"
-                                                                                           "', "
-                                                                                           "'paused"
-                                                                                           "') AND "
-                                                                                           "c."
-                                                                                           "expires"
-                                                                                           "_at <= "
-                                                                                           "$3)"
-                                                                                           "  "
-                                                                                           "LIMIT "
-                                                                                           "$4)",
+    "SELECT r.campaign_id, r.seq FROM ("
+    "       SELECT campaign_id, first_seq, last_seq, 3 AS state, $1::timestamptz AS sent_before"
+    "         FROM batches WHERE called_at IS NOT NULL AND done_at IS NULL AND sent > 0"
+    "                        AND started_at <= $1"
+    "        UNION ALL "
+    "       SELECT b.campaign_id, b.first_seq, b.last_seq, 2, $2"
+    "         FROM batches b JOIN voice_campaigns v ON v.campaign_id = b.campaign_id"
+    "        WHERE b.in_doubt > 0"
+    "        UNION ALL "
+    "       SELECT b.campaign_id, b.first_seq, b.last_seq, 0, NULL"
+    "         FROM batches b JOIN campaigns c ON c.id = b.campaign_id"
+    "        WHERE b.calling AND b.done_at IS NULL"
+    "          AND (c.status IN ('cancelling', 'cancelled', 'expired') OR c.expires_at <= $3)) b"
+    " CROSS JOIN LATERAL ("
+    "       SELECT x.campaign_id, x.seq FROM recipients x"
+    "        WHERE x.campaign_id = b.campaign_id AND x.seq BETWEEN b.first_seq AND b.last_seq"
+    "          AND x.state = b.state"
+    "          AND (x.sent_at <= b.sent_before"
+    "               OR x.state = 0 AND x.attempts > 0"
+    "                  AND EXISTS (SELECT FROM calls k WHERE k.campaign_id = x.campaign_id"
+    "                                 AND k.seq = x.seq AND k.word = 'completed'))"
+    "        ORDER BY x.seq LIMIT $4) r"
+    " LIMIT $4",
     4,
 };
 

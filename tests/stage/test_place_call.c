@@ -398,6 +398,33 @@ static void a_cancelled_campaign_calls_nobody_and_waits_for_its_calls(void **sta
     assert_true(batch(fake, id, "done_at IS NOT NULL"));
 }
 
+/* One who heard a call and will not be called again after all is paid for before the hold closes.
+ */
+static void a_batch_does_not_end_before_what_was_heard_is_paid(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = batch_of(fake, 2);
+
+    assert_done(fake, pace(fake, id));
+    answered(fake, id, "seq = 1");
+    missed(fake, id, "seq = 2", 3600);
+    scene_sql(fake,
+              "INSERT INTO calls (campaign_id, seq, session_id, word, tokens, ended_at)"
+              " VALUES (%lld, 2, 'short', 'completed', 1, now());"
+              "UPDATE campaigns SET status = 'cancelling' WHERE id = %lld",
+              (long long)id, (long long)id);
+    assert_true(fake_stage_tick(fake));
+    assert_true(batch(fake, id, "done_at IS NULL"));
+    scene_sql(fake,
+              "UPDATE recipients SET state = 3 WHERE campaign_id = %lld AND seq = 2;"
+              "DELETE FROM calls WHERE session_id = 'short';"
+              "UPDATE batches SET sent = 1 WHERE campaign_id = %lld",
+              (long long)id, (long long)id);
+    answered(fake, id, "seq = 2");
+    assert_true(fake_stage_tick(fake));
+    assert_true(batch(fake, id, "done_at IS NOT NULL AND delivered = 2"));
+}
+
 static void a_paused_campaign_is_not_woken(void **state)
 {
     struct fake_stage *fake = *state;
@@ -460,6 +487,7 @@ int main(void)
         CALLING(no_more_calls_are_under_way_than_there_is_room_for),
         CALLING(a_call_of_long_ago_is_not_under_way),
         CALLING(a_cancelled_campaign_calls_nobody_and_waits_for_its_calls),
+        CALLING(a_batch_does_not_end_before_what_was_heard_is_paid),
         CALLING(a_paused_campaign_is_not_woken),
         CALLING(a_caller_that_is_not_ours_pauses_its_campaign),
     };

@@ -835,11 +835,11 @@ def test_parked_messages_are_shown_replayed_and_dropped(chain):
     out, _ = ctl(chain, "parked", "show", "render-template")
     for name in ids:
         check("%s campaign.submitted.v1 account=%s" % (name, acme.slug) in out, out)
-    check("why=bad_field: message_template" in out and "no template" not in out, out)
+    check("why=template_empty: message_template" in out and "no template" not in out, out)
     out, _ = ctl(chain, "parked", "show", "render-template", "--id", ids[1], "--body")
     check("no template" in out and ids[0] not in out and "1 shown" in out, out)
     check("3 parked" in ctl(chain, "queues")[0], "counted")
-    out, _ = ctl(chain, "parked", "replay", "render-template", "--why", "bad_field")
+    out, _ = ctl(chain, "parked", "replay", "render-template", "--why", "template_empty")
     check("3 replayed" in out, out)
     wait_for("they are parked again", 20, chain.count_parked, lambda n: n == 3)
     for name in ids:

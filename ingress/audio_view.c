@@ -1,5 +1,7 @@
 #include "audio_view.h"
 
+#include <string.h>
+
 #include "base/id.h"
 
 enum reply audio_view_check_folder(struct request *req)
@@ -11,6 +13,13 @@ enum reply audio_view_check_folder(struct request *req)
                   "this server keeps no files of sound: AUDIO_FOLDER is not set");
 }
 
+enum reply audio_view_refuse(struct request *req, const struct err *err)
+{
+    return strcmp(err->what, "audio_unknown") == 0
+               ? refuse(req, REPLY_NOT_FOUND, err->what, NULL, "%s", err->detail)
+               : refuse_err(req, err);
+}
+
 enum reply audio_view_find(struct request *req, struct audio_asset *out_asset)
 {
     struct err err;
@@ -18,10 +27,10 @@ enum reply audio_view_find(struct request *req, struct audio_asset *out_asset)
 
     if (!id_parse("aud", req->id, &id)) {
         err_permanent(&err, "audio_unknown", "there is no such audio asset");
-        return refuse_err(req, &err);
+        return audio_view_refuse(req, &err);
     }
     if (!audio_asset_find(req->db, req->caller.account_id, id, req->arena, out_asset, &err)) {
-        return refuse_err(req, &err);
+        return audio_view_refuse(req, &err);
     }
     return REPLY_NONE;
 }

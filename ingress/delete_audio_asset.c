@@ -16,7 +16,7 @@ enum reply delete_audio_asset(struct request *req)
     }
     if (!audio_asset_remove(req->db, req->app->settings->audio.folder, req->caller.account_id,
                             asset.id, req->arena, &err)) {
-        return refuse_err(req, &err);
+        return audio_view_refuse(req, &err);
     }
     return REPLY_NO_CONTENT;
 }

@@ -36,7 +36,7 @@ static bool open_file(struct request *req, const struct audio_asset *asset, int 
     return true;
 }
 
-static enum reply send_part(struct request *req, const struct audio_asset *asset, int64_t first,
+static enum reply send_file(struct request *req, const struct audio_asset *asset, int64_t first,
                             int64_t count)
 {
     struct download *download = arena_alloc(req->arena, sizeof(*download));
@@ -47,18 +47,13 @@ static enum reply send_part(struct request *req, const struct audio_asset *asset
         struct audio_asset again;
         struct err gone;
         bool is_there = audio_asset_find(req->db, 0, asset->id, req->arena, &again, &gone);
-        return refuse_err(req, is_there ? &err : &gone); /* deleted meanwhile */
+        return audio_view_refuse(req, is_there ? &err : &gone); /* deleted meanwhile */
     }
     /* Here, on a worker, rather than when the loop sends it. */
     (void)posix_fadvise(download->fd, first, count, POSIX_FADV_WILLNEED);
     req->download = download;
     req->type_out = audio_kind_type(asset->facts.kind);
-    if (count == asset->bytes) {
-        return REPLY_OK;
-    }
-    req->content_range = arena_printf(req->arena, "bytes %lld-%lld/%lld", (long long)first,
-                                      (long long)(first + count - 1), (long long)asset->bytes);
-    return REPLY_PARTIAL;
+    return req->content_range != NULL ? REPLY_PARTIAL : REPLY_OK;
 }
 
 /* What of it is asked for. RFC 9110 has a Range only for GET. */
@@ -74,18 +69,25 @@ static enum reply send_asset(struct request *req, const struct audio_asset *asse
         return reply;
     }
     req->accepts_ranges = true;
-    if (!http_etag_listed(req->if_none_match, etag) &&
-        http_range_read(range, req->if_range, etag, asset->bytes, &first, &count) ==
-            HTTP_RANGE_NONE) {
+    req->etag = etag;
+    req->cache_control = cache_control;
+    if (http_etag_listed(req->if_none_match, etag)) {
+        return REPLY_NOT_MODIFIED;
+    }
+    switch (http_range_read(range, req->if_range, etag, asset->bytes, &first, &count)) {
+    case HTTP_RANGE_NONE:
         reply = refuse(req, REPLY_BAD_RANGE, "bad_range", "Range", "the file has %lld bytes",
                        (long long)asset->bytes);
         req->content_range = arena_printf(req->arena, "bytes */%lld", (long long)asset->bytes);
         return reply;
+    case HTTP_RANGE_PART:
+        req->content_range = arena_printf(req->arena, "bytes %lld-%lld/%lld", (long long)first,
+                                          (long long)(first + count - 1), (long long)asset->bytes);
+        break;
+    case HTTP_RANGE_WHOLE:
+        break;
     }
-    req->etag = etag;
-    req->cache_control = cache_control;
-    return http_etag_listed(req->if_none_match, etag) ? REPLY_NOT_MODIFIED
-                                                      : send_part(req, asset, first, count);
+    return send_file(req, asset, first, count);
 }
 
 enum reply get_audio(struct request *req)
@@ -124,7 +126,7 @@ enum reply get_media(struct request *req)
     }
     if (!is_signed(req, &id, &kind, &err) ||
         !audio_asset_find(req->db, 0, id, req->arena, &asset, &err)) {
-        return refuse_err(req, &err);
+        return audio_view_refuse(req, &err);
     }
     /* What is signed begins with digits. */
     (void)str_parse_int_n(req->tail, strspn(req->tail, "0123456789"), 0, INT64_MAX, &expires_s);

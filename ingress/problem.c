@@ -142,10 +142,9 @@ static const struct {
     { "payment_unknown", REPLY_NOT_FOUND }, { "feature_not_in_plan", REPLY_FORBIDDEN },
     { "wrong_status", REPLY_CONFLICT },     { "plan_only_once", REPLY_CONFLICT },
     { "purchase_paid", REPLY_CONFLICT },    { "payment_under_way", REPLY_CONFLICT },
-    { "audio_unknown", REPLY_NOT_FOUND },   { "audio_in_use", REPLY_CONFLICT },
-    { "audio_full", REPLY_CONFLICT },       { "audio_too_large", REPLY_TOO_LARGE },
+    { "audio_in_use", REPLY_CONFLICT },     { "audio_full", REPLY_CONFLICT },
+    { "audio_too_large", REPLY_TOO_LARGE }, { "bad_multipart", REPLY_BAD_REQUEST },
     { "address_wrong", REPLY_FORBIDDEN },   { "address_expired", REPLY_GONE },
-    { "bad_multipart", REPLY_BAD_REQUEST },
 };
 
 static enum reply reply_for(const struct err *err)
@@ -192,6 +191,10 @@ enum reply refuse_err(struct request *req, const struct err *err)
     }
     memcpy(field, err->detail, len);
     field[len] = '\0';
+    if (reply == REPLY_NOT_FOUND && strcmp(field, "id") != 0) {
+        reply =
+            REPLY_UNPROCESSABLE; /* not what the path names is not there, but what a field does */
+    }
     return refuse(req, reply, err->what, rename_field(req, field), "%s", err->detail + len + 2);
 }
 

@@ -6,33 +6,19 @@
 #include <string.h>
 
 #include "alarms.h"
-#include "audio/address.h"
 #include "base/clock.h"
 #include "base/panic.h"
-#include "http/http.h"
 #include "provider/at_voice_xml.h"
 #include "server.h"
-#include "voice_answer.h"
 #include "voice_cache.h"
+#include "voice_content.h"
 #include "voice_post.h"
 #include "voice_watch.h"
 
-#define PATH "/api/communications/webhooks/voice"
 #define HOOK_ARENA_MAX ((size_t)4 << 20)
-#define HOUR_MS INT64_C(3600000)
 #define SAY_EVERY_MS 10000 /* of each thing that goes wrong with every call */
 
 enum phase { PHASE_BODY, PHASE_LARGE, PHASE_WAIT };
-
-/* Where an answer came from. */
-enum source {
-    FROM_MEMORY,
-    FROM_DATABASE,
-    FROM_FALLBACK, /* the operator's audio */
-    FROM_NOTHING,  /* goodbye */
-    FROM_REFUSAL,
-    SOURCES,
-};
 
 /* One post. Shared by its visit and what it waits for; the last one gives it back. */
 struct hook {
@@ -64,7 +50,7 @@ struct voice_hooks {
     struct log log;
     _Atomic int64_t said_ms;
     struct metric *kept[VOICE_MADE_COUNT][2];
-    struct metric *answers[SOURCES], *answer_time;
+    struct metric *answers[VOICE_SOURCES], *answer_time;
     pthread_mutex_t lock; /* what follows */
     struct hook *free;
     int count;
@@ -82,10 +68,10 @@ static void count_things(struct voice_hooks *hooks)
         [VOICE_INBOUND] = { "made=\"call_inbound\",kept=\"no\"", NULL },
         [VOICE_MISREAD] = { "made=\"misread\",kept=\"no\"", "made=\"misread\",kept=\"yes\"" },
     };
-    static const char *const sources[SOURCES] = {
-        [FROM_MEMORY] = "source=\"memory\"",     [FROM_DATABASE] = "source=\"database\"",
-        [FROM_FALLBACK] = "source=\"fallback\"", [FROM_NOTHING] = "source=\"goodbye\"",
-        [FROM_REFUSAL] = "source=\"refusal\"",
+    static const char *const sources[VOICE_SOURCES] = {
+        [VOICE_CONTENT] = "source=\"memory\"",    [VOICE_LOOKED_UP] = "source=\"database\"",
+        [VOICE_FALLBACK] = "source=\"fallback\"", [VOICE_GOODBYE] = "source=\"goodbye\"",
+        [VOICE_REFUSAL] = "source=\"refusal\"",
     };
     struct metrics *metrics = hooks->app->metrics;
 
@@ -96,7 +82,7 @@ static void count_things(struct voice_hooks *hooks)
                                 "Provider callbacks by what was made of them.", made[i][kept]);
         }
     }
-    for (int i = 0; i < SOURCES; i++) {
+    for (int i = 0; i < VOICE_SOURCES; i++) {
         hooks->answers[i] =
             metrics_counter(metrics, "voice_answers_total",
                             "What callees were given to hear, by where it came from.", sources[i]);
@@ -314,128 +300,40 @@ static enum MHD_Result answer_xml(struct visit *visit, const struct str *xml)
 }
 
 /* Nobody needs to read for each call what is wrong with all of them. */
-static void say_trouble(struct hook *hook, const struct err *err)
+static void say_trouble(struct hook *hook, const struct voice_hearer *hearer, const struct err *err)
 {
     int64_t now_ms = clock_mono_ms();
     int64_t said_ms = hook->hooks->said_ms;
+    char id[ID_TEXT_BYTES];
 
     if (now_ms - said_ms >= SAY_EVERY_MS &&
         atomic_compare_exchange_strong(&hook->hooks->said_ms, &said_ms, now_ms)) {
-        log_warn(&hook->hooks->log, "call_without_content", KV_STR("campaign", hook->campaign_id),
+        id_format("cmp", hearer->campaign->id, id);
+        log_warn(&hook->hooks->log, "call_without_content", KV_STR("campaign", id),
                  KV_STR("why", err->what), KV_STR("detail", err->detail));
     }
 }
 
-static const char *public_url(const struct settings *settings, struct arena *arena)
+static enum voice_source write_answer(struct hook *hook, struct str *xml)
 {
-    size_t len = strlen(settings->public_url);
-
-    while (len > 0 && settings->public_url[len - 1] == '/') {
-        len--;
-    }
-    return len > 0 ? arena_strndup(arena, settings->public_url, len) : NULL;
-}
-
-/*
- * The same for an hour, so that the provider need not fetch the file for each call, and then good
- * for another. NULL with err.
- */
-static const char *content_url(struct hook *hook, struct err *err)
-{
-    const struct settings *settings = hook->hooks->app->settings;
-    int64_t expires_ms = (clock_now_ms() / HOUR_MS + 2) * HOUR_MS;
-
-    if (!hook->campaign.is_there) {
-        err_permanent(err, "no_audio", "the campaign's file of sound is not in AUDIO_FOLDER");
-        return NULL;
-    }
-    return audio_url(settings->public_url, settings->audio.secret, hook->campaign.voice.audio,
-                     hook->campaign.kind, expires_ms, hook->arena, err);
-}
-
-static const char *callback_url(struct hook *hook)
-{
-    const struct settings *settings = hook->hooks->app->settings;
-    const char *base = public_url(settings, hook->arena);
-    struct str query = { 0 };
-
-    if (base == NULL) {
-        return NULL;
-    }
-    http_form_add(&query, "token", settings->webhook_token, strlen(settings->webhook_token));
-    http_form_add(&query, "campaign", hook->campaign_id, strlen(hook->campaign_id));
-    const char *url = arena_printf(hook->arena, "%s" PATH "?%s&step=", base, query.bytes);
-    str_free(&query);
-    return url;
-}
-
-static bool write_content(struct hook *hook, struct str *xml)
-{
-    struct voice_script script = {
-        .voice = hook->campaign.voice,
-        .text = hook->campaign.text,
-    };
-    struct voice_turn turn = {
-        .is_answer = hook->post.is_answer,
-        .step = hook->post.step,
-        .digits = hook->post.call.digits,
-    };
+    const bool was_known = hook->is_known;
     struct err err;
 
-    if (hook->campaign_id[0] ==
-        '\0') { /* otherwise it is the same, and the publisher may read it */
-        id_format("cmp", hook->campaign.id, hook->campaign_id);
+    if (!was_known && hook->answered) {
+        look_in_memory(hook);
     }
-    turn.callback_url = callback_url(hook);
-    if (script.voice.audio != 0) {
-        script.audio_url = content_url(hook, &err);
+    const struct voice_hearer hearer = {
+        .post = &hook->post,
+        .campaign = hook->is_known ? &hook->campaign : NULL,
+        .is_nobody = !hook->is_known && hook->answered,
+        .arena = hook->arena,
+    };
+    enum voice_source source =
+        voice_content_write(hook->hooks->app->settings, &hearer, clock_now_ms(), xml, &err);
+    if (hearer.campaign != NULL && source != VOICE_CONTENT) {
+        say_trouble(hook, &hearer, &err);
     }
-    if ((script.voice.audio != 0 && script.audio_url == NULL) ||
-        !voice_answer_write(&script, &turn, xml, &err)) {
-        say_trouble(hook, &err);
-        return false;
-    }
-    return true;
-}
-
-static bool write_fallback(struct hook *hook, struct str *xml)
-{
-    const char *url = hook->hooks->app->settings->fallback_audio_url;
-    struct err err;
-
-    /* After a key was pressed, or to whoever is no callee of ours, it would make no sense. */
-    if (url[0] == '\0' || hook->post.is_answer || (!hook->is_known && hook->answered)) {
-        return false;
-    }
-    at_xml_begin(xml);
-    if (!at_xml_play(xml, url, &err)) {
-        str_reset(xml);
-        return false;
-    }
-    at_xml_end(xml);
-    return true;
-}
-
-static enum source write_answer(struct hook *hook, struct str *xml)
-{
-    if (hook->post.made == VOICE_INBOUND) {
-        at_xml_refusal(xml);
-        return FROM_REFUSAL;
-    }
-    if (hook->post.made != VOICE_MISREAD) {
-        bool was_known = hook->is_known;
-        if (!was_known && hook->answered) {
-            look_in_memory(hook);
-        }
-        if (hook->is_known && write_content(hook, xml)) {
-            return was_known ? FROM_MEMORY : FROM_DATABASE;
-        }
-        if (write_fallback(hook, xml)) {
-            return FROM_FALLBACK;
-        }
-    }
-    at_xml_goodbye(xml);
-    return FROM_NOTHING;
+    return source == VOICE_CONTENT && !was_known ? VOICE_LOOKED_UP : source;
 }
 
 static enum MHD_Result answer_live(struct visit *visit)
@@ -583,9 +481,9 @@ static enum MHD_Result step_voice(struct visit *visit, const char *data, size_t 
 bool voice_begin(struct visit *visit, const char *path, const char *method, const struct head *head,
                  enum MHD_Result *out_result)
 {
-    const char *rest = path + sizeof(PATH) - 1;
+    const char *rest = path + sizeof(VOICE_PATH) - 1;
 
-    if (strncmp(path, PATH, sizeof(PATH) - 1) != 0 || (*rest != '/' && *rest != '\0')) {
+    if (strncmp(path, VOICE_PATH, sizeof(VOICE_PATH) - 1) != 0 || (*rest != '/' && *rest != '\0')) {
         return false;
     }
     str_reset(&visit->raw);

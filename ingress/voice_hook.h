@@ -10,7 +10,7 @@
 #ifndef INGRESS_VOICE_HOOK_H
 #define INGRESS_VOICE_HOOK_H
 
-#define VOICE_WAIT_MS 35
+#define VOICE_WAIT_MS 30
 #define VOICE_HOOKS_MAX 2048 /* posts under way, and keys that the broker has not confirmed */
 
 struct app;

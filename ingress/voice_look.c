@@ -30,9 +30,12 @@ static const struct db_statement load_rest = {
 #define IS_CALLED                                                                                  \
     "(r.state IN (2, 3) OR (r.state = 0 AND r.seq > b.recorded_seq AND r.seq <= b.claimed_seq))"
 
+/* Until that record it is the one of the call before. */
+#define SESSION "CASE WHEN r.state NOT IN (0, 2) THEN r.provider_id END"
+
 static const struct db_statement list_calls = {
     "voice_look_calls",
-    "SELECT r.campaign_id, r.msisdn, r.text, r.provider_id, b.called_at"
+    "SELECT r.campaign_id, r.msisdn, r.text, " SESSION ", b.called_at"
     "  FROM (SELECT * FROM batches"
     "         WHERE called_at IS NOT NULL AND done_at IS NULL"
     "           AND called_at > now() - $1::bigint * interval '1 millisecond'"
@@ -51,7 +54,7 @@ static const struct db_statement list_calls = {
 /* By its campaign. It need not be called just now: our own address, or the request, names it. */
 static const struct db_statement find_callee = {
     "voice_look_callee",
-    "SELECT r.campaign_id, r.msisdn, r.text, r.provider_id, b.called_at"
+    "SELECT r.campaign_id, r.msisdn, r.text, " SESSION ", b.called_at"
     "  FROM recipients r" OF_BATCH
     " WHERE r.campaign_id = $1 AND r.msisdn = $2 AND b.called_at IS NOT NULL",
     2,
@@ -60,14 +63,14 @@ static const struct db_statement find_callee = {
 /* By its session, or the newest call to that number whose session is not known yet. */
 static const struct db_statement find_number = {
     "voice_look_number",
-    "SELECT r.campaign_id, r.msisdn, r.text, r.provider_id, b.called_at"
+    "SELECT r.campaign_id, r.msisdn, r.text, " SESSION ", b.called_at"
     "  FROM recipients r"
     "  JOIN campaigns c ON c.id = r.campaign_id AND c.channel = 'voice'" OF_BATCH
     " WHERE r.msisdn = $1 AND b.called_at IS NOT NULL"
     "   AND (r.provider_id = $2"
     "        OR (b.called_at > now() - $3::bigint * interval '1 millisecond'"
-    "            AND r.provider_id IS NULL AND " IS_CALLED "))"
-    " ORDER BY (r.provider_id IS NOT NULL) DESC, b.called_at DESC LIMIT 1",
+    "            AND (" SESSION ") IS NULL AND " IS_CALLED "))"
+    " ORDER BY (r.provider_id IS NOT DISTINCT FROM $2) DESC, b.called_at DESC LIMIT 1",
     3,
 };
 

@@ -18,6 +18,7 @@
 #define ASK_TIMEOUT_MS 300
 #define AGAIN_MS 1000 /* between tries to reach a database that is away */
 #define QUESTIONS_MAX 1024
+#define LOOKS "Looks at the database for new calls, by whether it answered."
 #define LOOK_ARENA_MAX ((size_t)4 << 20)
 
 struct voice_watch {
@@ -32,29 +33,17 @@ struct voice_watch {
     bool stopping;
     bool asked_well; /* the asked thread's own */
     struct log log;
-    struct metric *campaigns, *calls, *failures;
+    struct metric *campaigns, *calls, *looks[2];
 };
 
 /* --- both threads -------------------------------------------------------------------------------
  */
 
-static struct timespec from_now(int64_t ms)
-{
-    struct timespec at;
-
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_sec += ms / 1000;
-    at.tv_nsec += (ms % 1000) * 1000000;
-    if (at.tv_nsec >= 1000000000) {
-        at.tv_sec++;
-        at.tv_nsec -= 1000000000;
-    }
-    return at;
-}
-
 static void wait_with_lock(struct voice_watch *watch, pthread_cond_t *what, int64_t ms)
 {
-    const struct timespec until = from_now(ms);
+    const int64_t until_us = clock_mono_us() + ms * 1000;
+    const struct timespec until = { .tv_sec = until_us / 1000000,
+                                    .tv_nsec = until_us % 1000000 * 1000 };
 
     if (!watch->stopping) {
         (void)pthread_cond_timedwait(what, &watch->lock, &until);
@@ -127,9 +116,8 @@ static void *run_looker(void *argument)
         bool well = look_on(watch, &look, started_ms - seen_ms + overlap_ms, &err);
         if (well) {
             seen_ms = started_ms;
-        } else {
-            metric_add(watch->failures, 1);
         }
+        metric_add(watch->looks[well], 1);
         if (well != was_well) {
             log_at(&watch->log, well ? LOG_INFO : LOG_WARN,
                    well ? "calls_seen_again" : "calls_unseen", KV_STR("why", well ? "" : err.what),
@@ -257,8 +245,8 @@ struct voice_watch *voice_watch_create(const struct settings *settings, struct m
                                      "Voice campaigns whose content is in memory.", "");
     watch->calls =
         metrics_gauge(metrics, "voice_calls_known", "Calls whose callee is in memory.", "");
-    watch->failures = metrics_counter(metrics, "voice_looks_failed_total",
-                                      "Looks for new calls that the database did not answer.", "");
+    watch->looks[false] = metrics_counter(metrics, "voice_looks_total", LOOKS, "well=\"no\"");
+    watch->looks[true] = metrics_counter(metrics, "voice_looks_total", LOOKS, "well=\"yes\"");
     pthread_mutex_init(&watch->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

@@ -79,6 +79,7 @@ static void show_texts(struct ctl *ctl, const struct campaign_view *view)
         { "account", view->account },
         { "reference", view->reference },
         { "title", view->title },
+        { "channel", view->channel },
         { "status", view->status },
         { "detail", view->detail },
         { "sender", view->sender_id },

@@ -49,6 +49,7 @@ struct command {
     int arguments_min, arguments_max;
     const char *summary;
     const struct option_def *options; /* or NULL; ends with OPTION_END */
+    const char *notes;                /* or NULL: lines below the options, as they are printed */
     bool (*run)(struct ctl *ctl, struct err *err);
 };
 
@@ -94,6 +95,10 @@ bool ctl_option_time(const struct ctl *ctl, const char *name, int64_t *out_ms, s
 /* Reads .tuma/env below the current folder unless DATABASE_URL is set: what quickstart wrote. */
 void ctl_read_environment(struct ctl *ctl);
 
+/* A table of settings; fails with "settings", all problems in one line. */
+struct conf_item;
+bool ctl_settings(struct ctl *ctl, const struct conf_item *items, void *out, struct err *err);
+
 bool ctl_db(struct ctl *ctl, struct db **out_db, struct err *err);
 
 /* Fills amqp_prefix, which has a default; no broker is needed. */
@@ -130,10 +135,11 @@ extern const struct command plan_list_command, plan_set_command, plan_subscribe_
 extern const struct command payments_list_command, payments_show_command, payments_query_command,
     payments_match_command, payments_reverse_command, payments_register_command,
     payments_statement_command;
-extern const struct command campaign_send_command, campaign_list_command, campaign_show_command,
-    campaign_watch_command, campaign_pause_command, campaign_resume_command,
+extern const struct command campaign_send_command, campaign_call_command, campaign_list_command,
+    campaign_show_command, campaign_watch_command, campaign_pause_command, campaign_resume_command,
     campaign_cancel_command, campaign_launch_command, campaign_report_command;
-extern const struct command at_balance_command, test_sms_command, queues_command;
+extern const struct command at_balance_command, test_sms_command, test_call_command,
+    test_webhooks_command, queues_command;
 extern const struct command parked_show_command, parked_replay_command, parked_drop_command;
 extern const struct command route_list_command, route_hold_command, route_open_command;
 extern const struct command verify_command;

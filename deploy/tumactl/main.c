@@ -48,6 +48,7 @@ static const struct command *const commands[] = {
     &payments_register_command,
     &payments_statement_command,
     &campaign_send_command,
+    &campaign_call_command,
     &campaign_list_command,
     &campaign_show_command,
     &campaign_watch_command,
@@ -57,6 +58,8 @@ static const struct command *const commands[] = {
     &campaign_resume_command,
     &campaign_cancel_command,
     &test_sms_command,
+    &test_call_command,
+    &test_webhooks_command,
     &at_balance_command,
     &queues_command,
     &parked_show_command,
@@ -103,6 +106,9 @@ static void print_usage(FILE *out, const struct command *command)
                  def->value ? def->value : "", def->kind == OPTION_MANY ? " …" : "");
         fprintf(out, "  %-26s %s%s\n", left, def->help,
                 def->kind == OPTION_REQUIRED ? " (required)" : "");
+    }
+    if (command->notes) {
+        fprintf(out, "\n%s\n", command->notes);
     }
 }
 

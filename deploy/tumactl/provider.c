@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/str.h"
 #include "ctl.h"
 #include "http/http.h"
 #include "money.h"
@@ -16,17 +15,13 @@
 
 static bool print_balance(struct ctl *ctl, struct err *err)
 {
-    struct str problems = { 0 };
     struct at_conf conf;
     struct http *http = NULL;
     int64_t balance_e4;
     char currency[4];
     bool ok;
 
-    if (!conf_load(at_conf_items, &conf, ctl->arena, &problems)) {
-        err_permanent(err, "settings", "%.190s", problems.bytes);
-        err->detail[strcspn(err->detail, "\n")] = '\0';
-        str_free(&problems);
+    if (!ctl_settings(ctl, at_conf_items, &conf, err)) {
         return false;
     }
     ok = at_conf_check(&conf, err) && http_create(&(struct http_conf){ 0 }, &http, err) &&

@@ -84,9 +84,10 @@ static bool check_columns(struct pass *pass)
         return err_permanent(pass->err, "no_phone_column", "no phone column; name one %s",
                              campaign_phone_names());
     }
-    return text_template_compile(source, strlen(source), pass->ctl->arena, &template, pass->err) &&
-           text_template_bind(template, pass->columns, pass->column_count, pass->ctl->arena,
-                              &binding, pass->err);
+    return source == NULL || *source == '\0' || /* an audio is played; or it is refused later */
+           (text_template_compile(source, strlen(source), pass->ctl->arena, &template, pass->err) &&
+            text_template_bind(template, pass->columns, pass->column_count, pass->ctl->arena,
+                               &binding, pass->err));
 }
 
 static bool begin_rows(struct pass *pass, const char *const *cells, size_t count)
@@ -288,32 +289,36 @@ bool send_one(struct ctl *ctl, const struct account *account, const char *phone,
     return ok;
 }
 
-/* --template, or the contents of --template-file without its last newline. */
-static bool read_template(struct ctl *ctl, const char **out_template, struct err *err)
+/* The contents of a file without its last newline. */
+static bool read_file(struct ctl *ctl, const char *option, const char *path, const char **out_text,
+                      struct err *err)
 {
-    const char *given = ctl_option(ctl, "template");
-    const char *path = ctl_option(ctl, "template-file");
     char *text = arena_alloc(ctl->arena, TEMPLATE_FILE_MAX + 1);
-    FILE *file;
+    FILE *file = fopen(path, "re");
     size_t len;
 
-    if ((given != NULL) == (path != NULL)) {
-        return ctl_usage(err, "campaign send needs --template TEXT or --template-file FILE");
-    }
-    if (given) {
-        *out_template = given;
-        return true;
-    }
-    file = fopen(path, "re");
     if (!file) {
-        return ctl_usage(err, "--template-file: %.120s: %s", path, strerror(errno));
+        return ctl_usage(err, "--%s: %.120s: %s", option, path, strerror(errno));
     }
     len = fread(text, 1, TEMPLATE_FILE_MAX, file);
     (void)fclose(file); /* read only */
     len -= len > 0 && text[len - 1] == '\n';
     text[len] = '\0';
-    *out_template = text;
+    *out_text = text;
     return true;
+}
+
+bool send_read_text(struct ctl *ctl, const char *option, const char *file_option,
+                    const char **out_text, struct err *err)
+{
+    const char *given = ctl_option(ctl, option);
+    const char *path = ctl_option(ctl, file_option);
+
+    if (given != NULL && path != NULL) {
+        return ctl_usage(err, "--%s and --%s: only one of them", option, file_option);
+    }
+    *out_text = given;
+    return path == NULL || read_file(ctl, file_option, path, out_text, err);
 }
 
 static bool read_word(const struct ctl *ctl, const char *name, const char *const *words,
@@ -338,37 +343,29 @@ static bool read_word(const struct ctl *ctl, const char *name, const char *const
 static bool read_definition(struct ctl *ctl, struct campaign_submitted *out, int *out_lane,
                             struct err *err)
 {
-    const char *title = ctl_option(ctl, "title");
-
-    if (strlen(title) == 0 || strlen(title) > CAMPAIGN_TITLE_MAX) {
+    out->title = ctl_option(ctl, "title");
+    if (strlen(out->title) == 0 || strlen(out->title) > CAMPAIGN_TITLE_MAX) {
         return ctl_usage(err, "--title: 1 to %d bytes are needed", CAMPAIGN_TITLE_MAX);
     }
-    *out = (struct campaign_submitted){
-        .title = title,
-        .sender_id = ctl_option(ctl, "sender"),
-        .missing_default = ctl_option(ctl, "missing-default"),
-        .country = ctl_option(ctl, "country"),
-        .hold = ctl_option(ctl, "hold") != NULL,
-        .keep_whitespace = ctl_option(ctl, "keep-whitespace") != NULL,
-    };
-    return read_template(ctl, &out->message_template, err) &&
-           read_word(ctl, "priority", lane_words, LANE_NORMAL, out_lane, err) &&
+    out->missing_default = ctl_option(ctl, "missing-default");
+    out->country = ctl_option(ctl, "country");
+    out->hold = ctl_option(ctl, "hold") != NULL;
+    return read_word(ctl, "priority", lane_words, LANE_NORMAL, out_lane, err) &&
            read_word(ctl, "missing", missing_words, MISSING_BLOCK, &out->missing, err) &&
            ctl_option_time(ctl, "schedule", &out->scheduled_at, err) &&
            ctl_option_time(ctl, "expires", &out->expires_at, err);
 }
 
-static bool send_campaign(struct ctl *ctl, struct err *err)
+bool send_campaign(struct ctl *ctl, struct campaign_submitted *definition, struct err *err)
 {
     const char *reference = ctl_option(ctl, "reference");
     char fresh[ID_MESSAGE_BYTES];
     char id_text[ID_TEXT_BYTES];
-    struct campaign_submitted definition;
     struct account account;
     int64_t id = 0;
     int lane = LANE_NORMAL;
 
-    if (!read_definition(ctl, &definition, &lane, err) || !ctl_account(ctl, &account, err)) {
+    if (!read_definition(ctl, definition, &lane, err) || !ctl_account(ctl, &account, err)) {
         return false;
     }
     if (reference && (!*reference || strlen(reference) > CAMPAIGN_REFERENCE_MAX)) {
@@ -377,7 +374,7 @@ static bool send_campaign(struct ctl *ctl, struct err *err)
     id_message(fresh);
     if (!send_file(ctl,
                    &(struct campaign_new){ .account = &account,
-                                           .definition = &definition,
+                                           .definition = definition,
                                            .reference = reference ? reference : fresh,
                                            .kind = "campaign",
                                            .lane = (enum lane)lane,
@@ -391,30 +388,34 @@ static bool send_campaign(struct ctl *ctl, struct err *err)
     return !ctl_option(ctl, "watch") || watch(ctl, id, NULL, 0, err);
 }
 
+static bool send_texts(struct ctl *ctl, struct err *err)
+{
+    struct campaign_submitted definition = {
+        .sender_id = ctl_option(ctl, "sender"),
+        .keep_whitespace = ctl_option(ctl, "keep-whitespace") != NULL,
+    };
+
+    if (!send_read_text(ctl, "template", "template-file", &definition.message_template, err)) {
+        return false;
+    }
+    if (definition.message_template == NULL) {
+        return ctl_usage(err, "campaign send needs --template TEXT or --template-file FILE");
+    }
+    return send_campaign(ctl, &definition, err);
+}
+
 const struct command campaign_send_command = {
     .name = "campaign send",
     .arguments = "",
     .summary = "Send a campaign to the rows of a CSV file",
     .options =
         (const struct option_def[]){
-            { OPTION_TEXT, "account", "SLUG", "whose; may be left out while there is one account" },
-            { OPTION_REQUIRED, "title", "TEXT", "what it is called" },
+            SEND_OPTIONS,
             { OPTION_TEXT, "template", "TEXT", "the message, with {{fields}} named by columns" },
             { OPTION_TEXT, "template-file", "FILE", "the message, from a file" },
-            { OPTION_REQUIRED, "csv", "FILE", "with a heading; one column is called phone" },
             { OPTION_TEXT, "sender", "ID", "sender ID; default the account's" },
-            { OPTION_TEXT, "priority", "WORD", "high or normal" },
-            { OPTION_TEXT, "schedule", "TIME", "RFC 3339 or +2h; default now" },
-            { OPTION_TEXT, "expires", "TIME", "after it nothing more is sent" },
-            { OPTION_FLAG, "hold", NULL, "stop at the quote; see campaign launch" },
-            { OPTION_TEXT, "missing", "WORD", "an empty field: block, skip or default" },
-            { OPTION_TEXT, "missing-default", "TEXT", "what --missing default says instead" },
-            { OPTION_TEXT, "country", "KE", "of numbers written without a country code" },
             { OPTION_FLAG, "keep-whitespace", NULL, "do not fold runs of blanks" },
-            { OPTION_TEXT, "reference", "TEXT", "your own name; the same one is sent once" },
-            { OPTION_FLAG, "skip-bad", NULL, "leave out rows that cannot be read" },
-            { OPTION_FLAG, "watch", NULL, "show its progress until it is done" },
             { OPTION_END, NULL, NULL, NULL },
         },
-    .run = send_campaign,
+    .run = send_texts,
 };

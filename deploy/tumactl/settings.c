@@ -72,16 +72,20 @@ static bool fail(struct str *problems, struct err *err)
     return false;
 }
 
-bool ctl_db(struct ctl *ctl, struct db **out_db, struct err *err)
+bool ctl_settings(struct ctl *ctl, const struct conf_item *items, void *out, struct err *err)
 {
     struct str problems = { 0 };
+
+    return conf_load(items, out, ctl->arena, &problems) || fail(&problems, err);
+}
+
+bool ctl_db(struct ctl *ctl, struct db **out_db, struct err *err)
+{
     struct db_settings settings;
 
     if (!ctl->db) {
-        if (!conf_load(db_items, &settings, ctl->arena, &problems)) {
-            return fail(&problems, err);
-        }
-        if (!db_open(settings.url, "tumactl", &ctl->db, err) ||
+        if (!ctl_settings(ctl, db_items, &settings, err) ||
+            !db_open(settings.url, "tumactl", &ctl->db, err) ||
             !db_set_timeout(ctl->db, STATEMENT_MS, err)) {
             return false;
         }
@@ -92,11 +96,10 @@ bool ctl_db(struct ctl *ctl, struct db **out_db, struct err *err)
 
 bool ctl_prefix(struct ctl *ctl, struct err *err)
 {
-    struct str problems = { 0 };
     struct amqp_settings settings;
 
-    if (!conf_load(&amqp_items[1], &settings, ctl->arena, &problems)) {
-        return fail(&problems, err);
+    if (!ctl_settings(ctl, &amqp_items[1], &settings, err)) {
+        return false;
     }
     ctl->amqp_prefix = settings.prefix;
     return true;
@@ -104,11 +107,10 @@ bool ctl_prefix(struct ctl *ctl, struct err *err)
 
 bool ctl_amqp(struct ctl *ctl, struct broker_conf *out_conf, struct err *err)
 {
-    struct str problems = { 0 };
     struct amqp_settings settings;
 
-    if (!conf_load(amqp_items, &settings, ctl->arena, &problems)) {
-        return fail(&problems, err);
+    if (!ctl_settings(ctl, amqp_items, &settings, err)) {
+        return false;
     }
     ctl->amqp_url = settings.url;
     ctl->amqp_prefix = settings.prefix;

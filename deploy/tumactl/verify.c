@@ -68,6 +68,12 @@
     "         LEFT JOIN flying f ON f.campaign_id = c.id"                                          \
     "   WHERE ($1::bigint = 0 OR c.id = $1::bigint)) "
 
+/* What is held with a campaign for the one that follows it. */
+#define FOLLOW_SHARE                                                                               \
+    "CASE WHEN r.status NOT IN ('cancelled', 'expired')"                                           \
+    "      AND EXISTS (SELECT FROM campaigns f WHERE f.parent_id = r.id AND NOT f.follow_done)"    \
+    "     THEN c.follow_segments ELSE 0 END"
+
 /* One state of one campaign: the word, its count over the rows, its counter. */
 #define STATE(word, rows) "('" word "', " rows ", k." word ")"
 
@@ -348,20 +354,20 @@ static const struct db_statement checks[] = {
       1 },
     { "holds: each is the quote of its campaign",
       "SELECT h.id, h.amount || ' held, quoted '"
-      "       || coalesce(c.segments::text, 'nothing')"
+      "       || coalesce((c.segments + c.follow_segments)::text, 'nothing')"
       "  FROM token_holds h LEFT JOIN campaigns c ON c.id = h.id AND c.account_id = "
       "h.account_id"
-      " WHERE h.amount IS DISTINCT FROM c.segments AND" IF_WANTED("h.id"),
+      " WHERE h.amount IS DISTINCT FROM c.segments + c.follow_segments AND" IF_WANTED("h.id"),
       1 },
     { "holds: what is open belongs to recipients that wait, are in doubt or are called",
       COUNTED "SELECT h.id, r.status || ': '"
               "       || h.amount - h.captured - h.released || ' open, recipients say '"
               "       || r.out_tokens + CASE WHEN r.status IN ('completed', 'cancelled', 'expired')"
-              "                                THEN 0 ELSE r.waiting_tokens END"
-              "  FROM rows r JOIN token_holds h ON h.id = r.id"
+              "                                THEN 0 ELSE r.waiting_tokens END + " FOLLOW_SHARE
+              "  FROM rows r JOIN token_holds h ON h.id = r.id JOIN campaigns c ON c.id = r.id"
               " WHERE h.amount - h.captured - h.released <> r.out_tokens"
               "       + CASE WHEN r.status IN ('completed', 'cancelled', 'expired') THEN 0"
-              "              ELSE r.waiting_tokens END",
+              "              ELSE r.waiting_tokens END + " FOLLOW_SHARE,
       1 },
     { "holds: tokens captured are those of the campaign's batches",
       "SELECT h.id, h.captured || ' captured, batches say '"

@@ -27,7 +27,8 @@ static const struct steering steerings[] = {
                           " insufficient_tokens sending scheduled sent completed ", "sending",
                           &campaign_resumed_v1 },
     [CAMPAIGN_CANCEL] = { "cancel",
-                          " receiving quoted reserving insufficient_tokens scheduled sending "
+                          " receiving quoted waiting reserving insufficient_tokens scheduled "
+                          "sending "
                           "paused ",
                           " cancelling cancelled ", "cancelling", &campaign_cancelled_v1 },
 };
@@ -67,9 +68,9 @@ static bool among(const char *words, const char *word)
 static const char *literal(const char *status)
 {
     static const char *const words[] = {
-        "receiving", "quoted",    "reserving",  "insufficient_tokens", "scheduled",
-        "sending",   "paused",    "cancelling", "cancelled",           "expired",
-        "refused",   "abandoned", "sent",       "completed",
+        "receiving", "quoted",  "waiting",   "reserving",  "insufficient_tokens",
+        "scheduled", "sending", "paused",    "cancelling", "cancelled",
+        "expired",   "refused", "abandoned", "sent",       "completed",
     };
 
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {

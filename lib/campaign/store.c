@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/id.h"
+#include "campaign/follow_up.h"
 #include "campaign/voice.h"
 #include "plan/plan.h"
 #include "text/msisdn.h"
@@ -179,11 +180,12 @@ static const struct db_statement insert_campaign = {
     "campaign_create",
     "INSERT INTO campaigns (id, account_id, reference, kind, status, title, message_template,"
     "                       sender_id, lane, missing, missing_default, keep_whitespace, country,"
-    "                       hold, scheduled_at, expires_at, created_at, channel)"
+    "                       hold, scheduled_at, expires_at, created_at, channel, parent_id,"
+    "                       follow_words)"
     " VALUES ($1, $2, $3, $4, 'receiving', $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,"
-    "         $17)"
+    "         $17, nullif($18::bigint, 0), $19::text[])"
     " ON CONFLICT ON CONSTRAINT campaigns_reference_key DO NOTHING",
-    17
+    19
 };
 
 static const struct db_statement find_reference = {
@@ -275,7 +277,8 @@ bool campaign_create(struct db *db, const struct campaign_new *new, struct arena
                     db_bool(definition->keep_whitespace), db_text(country),
                     db_bool(definition->hold), db_time(definition->scheduled_at),
                     db_time(definition->expires_at), db_time(new->now_ms),
-                    db_text(channel_words[definition->channel]) },
+                    db_text(channel_words[definition->channel]), db_int8(new->parent),
+                    new->parent ? db_texts(new->words.items, new->words.count) : db_null() },
                 &rows, err)) {
         return false;
     }
@@ -284,7 +287,9 @@ bool campaign_create(struct db *db, const struct campaign_new *new, struct arena
         if (!campaign_by_reference(db, new->account->id, new->reference, &made.id, err)) {
             return false;
         }
-    } else if (definition->channel == CHANNEL_VOICE && !voice_insert(db, made.id, &voice, err)) {
+    } else if ((definition->channel == CHANNEL_VOICE && !voice_insert(db, made.id, &voice, err)) ||
+               (follow_up_is_wanted(definition) &&
+                !follow_up_create(db, new, made.id, arena, err))) {
         return false;
     }
     *out_made = made;

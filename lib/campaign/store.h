@@ -44,7 +44,9 @@ struct campaign_new {
     const char *reference; /* never empty: the publisher's or the message id */
     const char *kind;      /* "campaign" or "message" */
     enum lane lane;
-    bool by_api; /* it came by REST or AMQP, which is a feature of plans */
+    bool by_api;          /* it came by REST or AMQP, which is a feature of plans */
+    int64_t parent;       /* the campaign it follows; 0: none */
+    struct strings words; /* with a parent: see follow_up.h */
     int64_t now_ms;
 };
 

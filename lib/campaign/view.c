@@ -15,7 +15,8 @@
     "       c.started_at, c.sent_at, c.completed_at, c.rows_received, c.invalid, c.duplicates,"    \
     "       n.planned, n.pending, n.sending, n.in_doubt, n.sent, n.delivered, n.failed, "          \
     "n.expired,"                                                                                   \
-    "       n.suppressed, n.cancelled, c.segments, n.captured, n.released, n.cost_e4, c.hold,"     \
+    "       n.suppressed, n.cancelled, c.segments + c.follow_segments, n.captured, n.released, "   \
+    "n.cost_e4, c.hold,"                                                                           \
     "       (SELECT r.currency::text FROM recipients r"                                            \
     "         WHERE r.campaign_id = c.id AND r.currency IS NOT NULL AND n.cost_e4 > 0 LIMIT 1)"    \
     "  FROM campaigns c"                                                                           \

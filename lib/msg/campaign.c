@@ -41,12 +41,29 @@ static const struct shape voice_shape = {
     .fields = voice_fields,
 };
 
+static const struct field follow_up_fields[] = {
+    FIELD_STRINGS(struct campaign_follow_up, when, 0, CAMPAIGN_FOLLOW_WORDS_MAX, 16,
+                  FIELD_OPTIONAL),
+    FIELD_STR(struct campaign_follow_up, message_template, 0, CAMPAIGN_TEMPLATE_MAX,
+              FIELD_OPTIONAL),
+    FIELD_STR(struct campaign_follow_up, sender_id, 0, SENDER_ID_MAX, FIELD_OPTIONAL),
+    FIELD_OBJECT(struct campaign_follow_up, voice, &voice_shape, FIELD_OPTIONAL),
+    FIELD_END,
+};
+
+static const struct shape follow_up_shape = {
+    .type = "follow_up",
+    .size = sizeof(struct campaign_follow_up),
+    .fields = follow_up_fields,
+};
+
 static const struct field submitted_fields[] = {
     FIELD_STR(struct campaign_submitted, campaign, 1, CAMPAIGN_ID_MAX, FIELD_OPTIONAL),
     FIELD_STR(struct campaign_submitted, reference, 1, CAMPAIGN_REFERENCE_MAX, FIELD_OPTIONAL),
     FIELD_STR(struct campaign_submitted, title, 1, CAMPAIGN_TITLE_MAX),
     FIELD_ENUM(struct campaign_submitted, channel, channel_words, FIELD_OPTIONAL),
     FIELD_OBJECT(struct campaign_submitted, voice, &voice_shape, FIELD_OPTIONAL),
+    FIELD_OBJECT(struct campaign_submitted, follow_up, &follow_up_shape, FIELD_OPTIONAL),
     FIELD_STR(struct campaign_submitted, message_template, 0, CAMPAIGN_TEMPLATE_MAX,
               FIELD_OPTIONAL),
     FIELD_STR(struct campaign_submitted, sender_id, 0, SENDER_ID_MAX, FIELD_OPTIONAL),

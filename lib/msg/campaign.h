@@ -59,6 +59,18 @@ struct campaign_voice {
 };
 
 /*
+ * A campaign on the other channel for whoever the first did not reach: within its quote and hold.
+ * There is one when it has a text or an audio.
+ */
+#define CAMPAIGN_FOLLOW_WORDS_MAX 6
+struct campaign_follow_up {
+    struct strings when; /* ends of the first's recipients; none: as campaign_follow_words() says */
+    const char *message_template;
+    const char *sender_id;
+    struct campaign_voice voice; /* when the first is an SMS */
+};
+
+/*
  * campaign.submitted.v1: the definition of a campaign, with its recipients inline (rows present)
  * or following in `chunks` recipients.submitted (0 with no rows: campaign.closed will tell).
  * The column "phone" is required; the others are template fields.
@@ -67,8 +79,9 @@ struct campaign_submitted {
     const char *campaign;
     const char *reference;
     const char *title;
-    int channel;                  /* enum channel */
-    struct campaign_voice voice;  /* of CHANNEL_VOICE only */
+    int channel;                 /* enum channel */
+    struct campaign_voice voice; /* of CHANNEL_VOICE only */
+    struct campaign_follow_up follow_up;
     const char *message_template; /* spoken, by voice; then "" with an audio */
     const char *sender_id; /* "" means the account's default; by voice the number that calls */
     int missing;           /* enum missing_policy */

@@ -50,32 +50,24 @@ static void put_attribute(struct str *out, const char *name, const char *value)
     str_putc(out, '"');
 }
 
-/* Counts the characters written; blanks alone say nothing and count as none. */
-static size_t put_text(struct str *out, const char *text)
+/* What text_speech_chars() counts. */
+static void put_text(struct str *out, const char *text)
 {
     size_t left = strlen(text);
-    size_t chars = 0;
-    bool heard = false;
 
-    while (left > 0 && chars <= AT_SAY_CHARS_MAX) {
+    while (left > 0) {
         size_t len = str_utf8_char(text, left);
         if (*text == '\t' || *text == '\n' || *text == '\r' || *text == ' ') {
             str_putc(out, ' ');
-            chars++;
         } else if (len == 1 && !text_speech_is_mute(text, len)) {
             put_escaped(out, *text);
-            chars++;
-            heard = true;
         } else if (len > 1 && !text_speech_is_mute(text, len)) {
             str_append(out, text, len);
-            chars++;
-            heard = true;
         }
         len += len == 0; /* no character begins here: left out byte by byte */
         text += len;
         left -= len;
     }
-    return heard ? chars : 0;
 }
 
 /* Back to the length before a failed element. */
@@ -113,7 +105,7 @@ static bool bad_url(struct err *err, const char *where)
 
 bool at_xml_say(struct str *out, const char *voice, const char *text, struct err *err)
 {
-    size_t before = out->len;
+    const size_t chars = text_speech_chars(text, strlen(text));
 
     if (voice != NULL && !text_speech_is_voice(voice)) {
         return err_permanent(err, "bad_voice",
@@ -121,22 +113,20 @@ bool at_xml_say(struct str *out, const char *voice, const char *text, struct err
                              "and '-'",
                              AT_SAY_VOICE_BYTES_MAX);
     }
+    if (chars > AT_SAY_CHARS_MAX) {
+        return err_permanent(err, "say_too_long", "Say text has more than %d characters",
+                             AT_SAY_CHARS_MAX);
+    }
+    if (chars == 0) {
+        return err_permanent(err, "say_empty", "Say text has nothing to be said");
+    }
     str_puts(out, "<Say");
     if (voice != NULL && voice[0] != '\0') {
         put_attribute(out, "voice", voice);
     }
     str_putc(out, '>');
-    size_t chars = put_text(out, text);
+    put_text(out, text);
     str_puts(out, "</Say>");
-    if (chars > AT_SAY_CHARS_MAX) {
-        cut(out, before);
-        return err_permanent(err, "say_too_long", "Say text has more than %d characters",
-                             AT_SAY_CHARS_MAX);
-    }
-    if (chars == 0) {
-        cut(out, before);
-        return err_permanent(err, "say_empty", "Say text has nothing to be said");
-    }
     return true;
 }
 

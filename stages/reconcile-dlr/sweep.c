@@ -7,6 +7,7 @@
 
 #include "base/id.h"
 #include "calls.h"
+#include "campaign/follow_up.h"
 #include "campaign/store.h"
 #include "campaign/tell.h"
 #include "ledger/ledger.h"
@@ -15,6 +16,7 @@
 
 #define UNMATCHED_A_TICK 500
 #define COMPLETED_A_TICK 100
+#define FOLLOWED_A_TICK 20 /* steps of some thousand rows */
 #define DOUBTS_A_TICK 500
 #define COUNTED_A_TICK 20000 /* recipients, by network: a few hundredths of a second */
 
@@ -271,6 +273,26 @@ static bool settle_doubts(struct stage *stage, const struct reconcile_conf *conf
     return true;
 }
 
+static bool tell_campaign(struct stage *stage, int64_t id, const struct shape *shape,
+                          struct err *err)
+{
+    struct arena *arena = stage_arena(stage);
+    const struct campaign_event *event;
+    struct campaign_view view;
+    bool found;
+
+    if (!campaign_find(stage_db(stage), 0, id, arena, &view, &found, err)) {
+        return false;
+    }
+    event = campaign_tell(&view, NULL, NULL, stage_now_ms(stage), arena);
+    stage_emit_as(
+        stage, shape, event,
+        &(struct emission){ .key = arena_printf(arena, "%s %s", event->campaign, event->status),
+                            .correlation = event->campaign,
+                            .account = event->account });
+    return true;
+}
+
 /* Past the deadline for reports a campaign ends with what is known; late reports still count. */
 static const struct db_statement complete_campaigns = {
     "sweep_complete_campaigns",
@@ -288,7 +310,6 @@ static const struct db_statement complete_campaigns = {
 static bool complete(struct stage *stage, const struct reconcile_conf *conf, struct err *err)
 {
     AUTO_DB_RESULT struct db_result *done = NULL;
-    struct arena *arena = stage_arena(stage);
     int64_t now_ms = stage_now_ms(stage);
 
     if (!db_query(stage_db(stage), &complete_campaigns,
@@ -298,20 +319,42 @@ static bool complete(struct stage *stage, const struct reconcile_conf *conf, str
         return false;
     }
     for (int i = 0; i < db_rows(done); i++) {
-        const struct campaign_event *event;
-        struct campaign_view view;
-        bool found;
-
-        if (!campaign_find(stage_db(stage), 0, db_get_int(done, i, 0), arena, &view, &found, err)) {
+        if (!tell_campaign(stage, db_get_int(done, i, 0), &campaign_completed_v1, err)) {
             return false;
         }
-        event = campaign_tell(&view, NULL, NULL, now_ms, arena);
-        stage_emit_as(stage, &campaign_completed_v1, event,
-                      &(struct emission){ .key = event->campaign,
-                                          .correlation = event->campaign,
-                                          .account = event->account });
     }
     return true;
+}
+
+/*
+ * Steps that sort rows are committed one by one; the one that begins a follow-up is the tick's
+ * last, so that it is told before it is committed.
+ */
+static bool follow_up(struct stage *stage, struct err *err)
+{
+    struct follow_up_begun begun;
+    char id[ID_TEXT_BYTES];
+
+    for (int i = 0; i < FOLLOWED_A_TICK; i++) {
+        if (!follow_up_begin(stage_db(stage), stage_now_ms(stage), stage_arena(stage), &begun,
+                             err)) {
+            return false;
+        }
+        if (!begun.found || begun.id != 0) {
+            break;
+        }
+        if (!stage_commit(stage, err)) {
+            return false;
+        }
+    }
+    id_format("cmp", begun.id, id);
+    if (begun.reserved) {
+        stage_emit_as(
+            stage, &campaign_reserved_v1, &(struct campaign_fact){ id },
+            &(struct emission){
+                .key = id, .correlation = id, .account = begun.account, .lane = &begun.lane });
+    }
+    return !begun.completed || tell_campaign(stage, begun.id, &campaign_completed_v1, err);
 }
 
 bool sweep_tick(struct stage *stage, const struct reconcile_conf *conf, struct err *err)
@@ -326,5 +369,5 @@ bool sweep_tick(struct stage *stage, const struct reconcile_conf *conf, struct e
            calls_give_up(db, conf, stage_now_ms(stage), arena, err) && stage_commit(stage, err) &&
            usage_count(stage_db(stage), COUNTED_A_TICK, stage_now_ms(stage) - conf->no_report_ms,
                        NULL, err) &&
-           complete(stage, conf, err);
+           follow_up(stage, err) && complete(stage, conf, err);
 }

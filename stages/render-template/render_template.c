@@ -33,13 +33,16 @@ struct target {
     const char *detail; /* why it is refused or completed; "" */
     int64_t planned, suppressed, invalid, duplicates, segments;
     bool calls;
+    int64_t follow_up; /* the campaign that follows it; 0: none */
 };
 
 static const struct db_statement find_campaign = {
     "render_find_campaign",
     "SELECT c.id, c.account_id, c.status, c.message_template, c.missing, c.missing_default,"
     "       c.country::text, c.keep_whitespace, coalesce(c.detail, ''), a.slug, c.reference,"
-    "       c.planned, c.suppressed, c.invalid, c.duplicates, c.segments, c.channel = 'voice'"
+    "       c.planned, c.suppressed, c.invalid, c.duplicates, c.segments + c.follow_segments,"
+    "       c.channel = 'voice',"
+    "       coalesce((SELECT f.id FROM campaigns f WHERE f.parent_id = c.id), 0)"
     "  FROM campaigns c JOIN accounts a ON a.id = c.account_id"
     " WHERE c.id = $1",
     1
@@ -78,6 +81,7 @@ static bool load_target(struct stage *stage, int64_t id, struct target *out_targ
         .duplicates = db_get_int(found, 0, 14),
         .segments = db_get_int(found, 0, 15),
         .calls = db_get_bool(found, 0, 16),
+        .follow_up = db_get_int(found, 0, 17),
     };
     db_result_destroy(found);
     return true;
@@ -190,10 +194,22 @@ static const struct db_statement pass_barrier = {
     "                     WHEN planned = suppressed THEN 'no recipient was left to send to' END,"
     "       status = CASE WHEN s.chunk > chunks_expected THEN 'refused'"
     "                     WHEN planned = suppressed THEN 'completed'"
-    "                     WHEN hold THEN 'quoted' ELSE 'reserving' END"
+    "                     WHEN hold THEN 'quoted' ELSE 'reserving' END,"
+    "       follow_segments = coalesce((SELECT f.segments FROM campaigns f"
+    "                                    WHERE f.parent_id = c.id), 0)"
     "  FROM stranger s"
     " WHERE id = $1 AND status = 'receiving' AND chunks_done >= chunks_expected",
     1
+};
+
+/* Priced with the campaign it follows, it waits for that one's end. */
+static const struct db_statement let_wait = {
+    "render_let_wait",
+    "UPDATE campaigns f SET status = 'waiting', rendered_at = now()"
+    "  FROM campaigns p"
+    " WHERE f.id = $1 AND f.status = 'receiving' AND p.id = f.parent_id"
+    "   AND p.status <> 'receiving'",
+    1,
 };
 
 /* Tells what became of a campaign if it now is rendered, or was before and may not have been told.
@@ -207,6 +223,9 @@ static enum verdict finish(struct stage *stage, const struct target *target)
 
     if (!db_run(stage_db(stage), &pass_barrier, (struct db_value[]){ db_int8(target->campaign.id) },
                 NULL, &err) ||
+        (target->follow_up != 0 &&
+         !db_run(stage_db(stage), &let_wait, (struct db_value[]){ db_int8(target->follow_up) },
+                 NULL, &err)) ||
         !load_target(stage, target->campaign.id, &now, &err)) {
         return stage_fail(stage, &err);
     }
@@ -241,19 +260,49 @@ static bool load_calls(struct stage *stage, const struct target *target,
     return found || err_permanent(err, "no_calls", "channel: what is said of its calls is gone");
 }
 
+static bool take_rows(struct stage *stage, const struct target *target, const struct chunk *chunk,
+                      struct err *err)
+{
+    struct chunk_campaign campaign;
+
+    return load_calls(stage, target, &campaign, err) &&
+           chunk_take(stage_db(stage), &campaign, chunk, stage_arena(stage), err);
+}
+
+/* The same rows, as whoever follows up will need them. */
+static bool take_follow_up(struct stage *stage, const struct target *target,
+                           const struct chunk *chunk, struct err *err)
+{
+    struct target follow;
+    struct err inner;
+
+    if (target->follow_up == 0) {
+        return true;
+    }
+    if (!load_target(stage, target->follow_up, &follow, err)) {
+        return false;
+    }
+    if (take_rows(stage, &follow, chunk, &inner)) {
+        return true;
+    }
+    *err = inner;
+    if (inner.kind == ERR_PERMANENT && strncmp(inner.what, "pg_", 3) != 0) {
+        return err_permanent(err, inner.what, "follow_up: %.180s", inner.detail);
+    }
+    return false;
+}
+
 /* Takes a chunk in, if the campaign still wants any. */
 static enum verdict take(struct stage *stage, const struct target *target,
                          const struct chunk *chunk)
 {
-    struct chunk_campaign campaign;
     struct err err;
 
     if (strcmp(target->campaign.status, "receiving") == 0) {
         if (!db_savepoint(stage_db(stage), &err)) {
             return stage_fail(stage, &err);
         }
-        if (!load_calls(stage, target, &campaign, &err) ||
-            !chunk_take(stage_db(stage), &campaign, chunk, stage_arena(stage), &err)) {
+        if (!take_rows(stage, target, chunk, &err) || !take_follow_up(stage, target, chunk, &err)) {
             return err.kind == ERR_PERMANENT && strncmp(err.what, "pg_", 3) != 0
                        ? refuse(stage, target, &err)
                        : stage_fail(stage, &err);

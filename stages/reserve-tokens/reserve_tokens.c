@@ -52,7 +52,7 @@ static const struct conf_item conf_items[] = {
 
 static const struct db_statement lock_campaign = {
     "reserve_lock_campaign",
-    "SELECT c.account_id, c.status, c.segments, c.lane, a.slug,"
+    "SELECT c.account_id, c.status, c.segments + c.follow_segments, c.lane, a.slug,"
     "       c.scheduled_at > $2"
     "  FROM campaigns c JOIN accounts a ON a.id = c.account_id"
     " WHERE c.id = $1"

@@ -52,7 +52,8 @@ bool wait_ahead(struct stage *stage, int64_t campaign, int64_t *out_ahead, struc
 static const struct db_statement find_turns = {
     "wait_find_turns",
     "WITH line AS ("
-    "    SELECT c.id, c.account_id, c.lane, c.segments, b.available,"
+    "    SELECT c.id, c.account_id, c.lane, c.segments + c.follow_segments AS segments,"
+    "           b.available,"
     "           coalesce(bool_or(c.waiting_since <= $3) OVER ahead, false) AS behind"
     "      FROM campaigns c JOIN token_balances b ON b.account_id = c.account_id"
     "     WHERE c.status = 'insufficient_tokens'"

@@ -31,18 +31,15 @@ def test_reconcile_dlr_dies_while_calls_end(chain):
 
 
 def test_ends_are_lost_late_and_out_of_order(chain):
-    chain.simulator.faults(call_lost=0.05, call_late=0.05, call_late_ms=100000, call_reordered=0.1,
-                           call_action_lost=0.03)
-    storm = Storm(chain)
+    storm = Storm(chain, call_lost=0.05, call_late=0.05, call_late_ms=100000, call_reordered=0.1,
+                  call_action_lost=0.03)
     row = storm.end()
     check(0 < row["expired"] < RECIPIENTS * 0.15, "expired: %r" % row)
 
 
 def test_answers_to_requests_are_lost(chain):
-    chain.simulator.faults(call_lost=0, call_late=0, call_reordered=0, call_action_lost=0,
-                           close_accepted={"share": 0.1, "count": 4},
-                           error_500_accepted={"share": 0.1, "count": 4})
-    storm = Storm(chain)
+    storm = Storm(chain, close_accepted={"share": 0.1, "count": 4},
+                  error_500_accepted={"share": 0.1, "count": 4})
     row = storm.end()
     check(row["delivered"] > RECIPIENTS * 0.7, "delivered: %r" % row)
 

@@ -39,15 +39,16 @@ SETTINGS = {
 
 
 class Storm:
-    def __init__(self, chain, **fields):
+    def __init__(self, chain, **faults):
         self.chain = chain
         chain.simulator.restart()
+        chain.simulator.faults(**faults)
         self.caller = Caller(chain, tokens=10 * RECIPIENTS)
         self.phones = chain.phones(RECIPIENTS)
         self.campaign = self.caller.call(
             [{"phone": phone, "name": "Mteja %d" % i} for i, phone in enumerate(self.phones)],
             keys={"repeat": "1", "stop": "9", "answers": {"2": "Ndiyo"}, "waitSeconds": 5},
-            **(fields or {"sayTemplate": "Habari {{name}}, je, utakuja kesho?"}))
+            sayTemplate="Habari {{name}}, je, utakuja kesho?")
 
     def await_called(self, share):
         wait_for("%.0f %% called" % (100 * share), DEADLINE_S,

@@ -35,7 +35,7 @@ def test_wrong_types_and_missing_fields(env):
                         (sms_body(launch="no"), "launch"), (sms_body(priority="urgent"), "priority"),
                         (sms_body(scheduledTime="tomorrow"), "scheduledTime"),
                         (sms_body(missing="ignore"), "missing"),
-                        (sms_body(senderId="A" * 16), "senderId"),
+                        (sms_body(senderId="A" * 17), "senderId"),
                         (sms_body(title="x" * 201), "title")):
         reply = env.ask("POST", SMS, body)
         expect((reply.status, reply.body["field"]), (422, field), "answer to %r" % (body,))

@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import statistics
+import threading
 import time
 import urllib.parse
 import xml.etree.ElementTree
@@ -51,7 +52,7 @@ class Call:
     """A campaign with one callee who is being called."""
 
     def __init__(self, env, text="Habari", own_text=None, audio=False, called="now()", sent=True,
-                 known=True, **voice):
+                 before=None, known=True, **voice):
         global made
         made += 1
         self.env = env
@@ -87,11 +88,10 @@ class Call:
                 "id": self.id, "text": quoted(text), "names": ", ".join(columns),
                 "values": ", ".join(str(value) for value in columns.values()), "called": called,
                 "recorded": sent, "phone": self.phone, "state": 3 if sent else 0,
-                "own": quoted(own_text), "session": quoted(self.session if sent else None)})
+                "own": quoted(own_text), "session": quoted(self.session if sent else before)})
         if known:
-            calls = gauge(env, "voice_calls_known")
             self.add()
-            wait_for("the call is in memory", 5, lambda: gauge(env, "voice_calls_known") > calls)
+            wait_until_looked(env)
 
     def fields(self, **more):
         return {"isActive": "1", "sessionId": self.session, "direction": "Outbound",
@@ -164,6 +164,13 @@ def gauge(env, name):
     return float(found.group(1)) if found else 0.0
 
 
+def wait_until_looked(env):
+    """The one under way may have begun too early."""
+    looks = 'voice_looks_total{well="yes"}'
+    enough = gauge(env, looks) + 2
+    wait_for("looked for calls", 10, lambda: gauge(env, looks) >= enough)
+
+
 def kept(env):
     """What was published: properties, and what of the body says anything."""
     return [(properties, {name: value for name, value in body.items() if value != ""})
@@ -172,7 +179,7 @@ def kept(env):
 
 def test_only_with_the_token(env):
     kept(env)
-    fields = Call(env).fields(isActive="0")
+    fields = Call(env, known=False).fields(isActive="0")
     for address in (HOOK, HOOK + "/", HOOK + "/wrong", HOOK + "?token=wrong", HOOK + "?token=",
                     HOOK + "/" + TOKEN + "x", HOOK + "/" + TOKEN + "/more", HOOK + "/?campaign=x"):
         reply = post(env, fields, address)
@@ -207,28 +214,39 @@ def test_audio_at_a_signed_address(env):
 
 
 def test_audio_that_is_gone(env):
-    call = Call(env, None, audio=True, known=False)
+    call = Call(env, None, audio=True, known=False, answers='{"1": "yes"}', thanks="Asante")
     call.file.unlink()
     call.add()
     wait_for("the fallback is played", 5, lambda: call.ask() == FELL_BACK)
     check(gauge(env, 'voice_answers_total{source="fallback"}') >= 1, "counted")
     wait_for("said", 5, lambda: call.ask() == FELL_BACK and
              "event=call_without_content" in hooks(env).log.read_text())
+    expect(call.ask(call.back(1), dtmfDigits="1"), [say("Asante")], "what needs no audio")
+    expect(call.ask(call.back(1), dtmfDigits="2"), GOODBYE, "no fallback after a key")
+    wait_for("kept", 5, lambda: kept(env))
 
 
 def test_how_a_call_is_known(env):
     """By its request, its session, its number; by its number alone only while it has no session."""
-    named = Call(env, "by request")
+    named = Call(env, "by request", known=False)
+    session = Call(env, "by session", known=False)
+    number = Call(env, "by number", sent=False, known=False)
+    again = Call(env, "called again", sent=False, before="ATVId_of_before", known=False)
+    for call in (named, session, number, again):
+        call.add()
+    wait_until_looked(env)
     fields = {"sessionId": "ATVId_other", "callerNumber": "+254799999999"}
     expect(named.ask(clientRequestId=named.name + "-1-1", **fields), [say("by request")], "request")
-    session = Call(env, "by session")
     expect(session.ask(callerNumber="+254799999998"), [say("by session")], "session")
-    number = Call(env, "by number", sent=False)
     expect(number.ask(sessionId="ATVId_of_now"), [say("by number")], "number")
+    expect(again.ask(sessionId="ATVId_of_again"), [say("called again")], "a second call")
+    again = Call(env, "called again", sent=False, before="ATVId_of_before", known=False)
+    again.add()
+    expect(again.ask(sessionId="ATVId_of_again"), [say("called again")], "asked of the database")
     expect(session.ask(sessionId="ATVId_another"), GOODBYE, "another session of a number called before")
-    expect(Call(env).ask(sessionId="ATVId_unknown", callerNumber="+254799999997"), GOODBYE, "unknown")
+    expect(named.ask(sessionId="ATVId_unknown", callerNumber="+254799999997"), GOODBYE, "unknown")
     for caller in ("client.sip", "None", "", "0"):
-        expect(Call(env).ask(sessionId="ATVId_unknown", callerNumber=caller), GOODBYE, caller)
+        expect(named.ask(sessionId="ATVId_unknown", callerNumber=caller), GOODBYE, caller)
 
 
 def test_the_newest_call_to_a_number(env):
@@ -488,6 +506,75 @@ def test_the_broker_away(env):
     expect(kept(env), [], "kept")
 
 
+def at_once(threads, work):
+    """work(number) in each; what any of them raised."""
+    raised = []
+
+    def run(number):
+        try:
+            work(number)
+        except Exception as problem:  # the test's to look at
+            raised.append(problem)
+    running = [threading.Thread(target=run, args=(number,)) for number in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    return raised
+
+
+def test_many_at_once(env):
+    """Content, keys, ends and calls that nobody knows, all at the same time."""
+    call = Call(env, "Listen", answers='{"1": "yes"}', thanks="Asante")
+    kept(env)
+    rounds, threads = 20, 12
+
+    def work(number):
+        for count in range(rounds):
+            one = "ATVId_%d_%d" % (number, count)
+            expect(call.ask(call.back(2), dtmfDigits="1", sessionId=one), [say("Asante")], "a key")
+            expect(call.ask(), asked(call, 1, say("Listen")), "content")
+            expect(nobody(call) in (GOODBYE, FELL_BACK), True, "nobody")
+            expect(call.end(sessionId=one).status, 200, "an end")
+    expect(at_once(threads, work), [], "raised")
+    found = []
+    wait_for("all are kept", 10,
+             lambda: found.extend(kept(env)) or len(found) >= 2 * rounds * threads)
+    seen = {(body["session"], body.get("ended", False)) for _, body in found}
+    expect((len(found), len(seen)), (2 * rounds * threads,) * 2, "kept")
+
+
+def test_stopping_amid_calls(env):
+    """Whatever is under way is answered, or the connection refused; and it ends."""
+    usual = hooks(env)
+    call = Call(env, "Listen", answers='{"1": "yes"}', thanks="Asante")
+    env.hooks = env.ingress("voice-stopping", PUBLIC_URL=PUBLIC_URL)
+    stopping = threading.Event()
+    answered = []
+
+    def work(number):
+        while True:
+            try:
+                for one in (lambda: call.ask(call.back(2), dtmfDigits="1"), lambda: nobody(call)):
+                    answered.append(one())
+                answered.append(call.end().status)
+            except OSError:
+                check(stopping.is_set(), "refused too early")
+                return
+
+    def stop(number):
+        wait_for("some answers", 10, lambda: len(answered) > 100)
+        stopping.set()
+        env.hooks.stop()
+    try:
+        expect(at_once(9, lambda number: stop(number) if number == 0 else work(number)), [], "raised")
+    finally:
+        env.hooks = usual
+    odd = [one for one in answered if one not in (200, 503, GOODBYE, [say("Asante")], FELL_BACK)]
+    expect(odd, [], "answers")
+    kept(env)
+
+
 def test_what_is_measured(env):
     text = metrics(env)
     for name in ('callbacks_total{made="call_asks",kept="no"}', 'callbacks_total{made="call_end",kept="yes"}',
@@ -495,7 +582,7 @@ def test_what_is_measured(env):
                  'voice_answers_total{source="memory"}', 'voice_answers_total{source="database"}',
                  'voice_answers_total{source="fallback"}', 'voice_answers_total{source="goodbye"}',
                  'voice_answers_total{source="refusal"}', "voice_answer_seconds_count",
-                 "voice_campaigns_known"):
+                 "voice_campaigns_known", "voice_calls_known", 'voice_looks_total{well="no"}'):
         found = re.search(r"^tuma_ingress_%s (\S+)$" % re.escape(name), text, re.M)
         check(found and float(found.group(1)) >= 1, name)
 

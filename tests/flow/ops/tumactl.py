@@ -1,10 +1,15 @@
 """Every command of tumactl: what it does, says and refuses."""
 
+import contextlib
+import http.server
 import json
 import os
 import subprocess
+import threading
+import time
+import urllib.parse
 
-from chain import Campaign, check, expect, wait_for
+from chain import Campaign, WEBHOOK_TOKEN, check, e164, expect, msisdn, wait_for
 
 USAGE, WRONG_SETTINGS, FAILED = 64, 78, 1
 
@@ -92,13 +97,38 @@ def test_wrong_usage_is_told_in_one_line_with_status_64(chain):
             ("--country", ["account", "create", "--slug", "x", "--name", "x", "--email", "a@b",
                            "--country", "XX"]),
             ("sender ID", ["account", "create", "--slug", "x", "--name", "x", "--email", "a@b",
-                           "--sender", "A" * 16]),
+                           "--sender", "A" * 17]),
             ("none of read", ["key", "create", "--scopes", "read,write"]),
             ("twice", ["key", "create", "--scopes", "read,read"]),
             ("--template", ["campaign", "send", "--title", "x", "--csv", "x"]),
             ("--title", ["campaign", "send", "--title", "", "--template", "x", "--csv", "x"]),
             ("not one of high, normal", ["campaign", "send", "--title", "x", "--template", "x",
                                          "--csv", "x", "--priority", "low"]),
+            ("PHONE has too few digits", ["test-call", "12"]),
+            ("--country: 'XX' is not served", ["test-call", "0712345678", "--country", "XX"]),
+            ("--caller-id: '0711000000' is not", ["test-call", "0712345678", "--caller-id",
+                                                  "0711000000"]),
+            ("none of sms, voice, security", ["test-webhooks", "all"]),
+            ("--within", ["test-webhooks", "--within", "0"]),
+            ("is not an address", ["test-webhooks", "--url", "127.0.0.1:8080"]),
+            ("is not an address", ["test-webhooks", "--url", "http://127.0.0.1:80@evil.test"]),
+            ("is not an address", ["test-webhooks", "--url", "http://127.0.0.1?evil.test"]),
+            ("nobody else is to have the token", ["test-webhooks", "--url", "http://evil.test"]),
+            ("nobody else is to have the token", ["test-webhooks", "--url",
+                                                  "http://127.0.0.1.evil.test"]),
+            ("nobody else is to have the token", ["test-webhooks", "--url",
+                                                  "http://localhost:80.evil.test"]),
+            ("needs one of --audio ID", ["campaign", "call", "--title", "x", "--csv", "x"]),
+            ("needs one of --audio ID", ["campaign", "call", "--title", "x", "--csv", "x", "--say", "x",
+                                         "--audio", "aud_0000000000007"]),
+            ("only one of them", ["campaign", "call", "--title", "x", "--csv", "x", "--say", "x",
+                                  "--say-file", "x"]),
+            ("is no KEY=LABEL", ["campaign", "call", "--title", "x", "--csv", "x", "--say", "x",
+                                 "--answer", "1"]),
+            ("number from 1 to 60", ["campaign", "call", "--title", "x", "--csv", "x", "--say", "x",
+                                     "--wait", "61"]),
+            ("at most 300", ["campaign", "call", "--title", "x", "--csv", "x", "--say", "x",
+                             "--thanks", "x" * 301]),
     ]:
         refuses(chain, USAGE, says, *words)
     _, err = ctl(chain, status=USAGE)
@@ -111,6 +141,21 @@ def test_settings_and_servers_that_are_not_there_are_named(chain):
     refuses(chain, WRONG_SETTINGS, "AT_API_KEY", "at-balance", AT_API_KEY=None)
     refuses(chain, FAILED, "refused", "account", "list",
             DATABASE_URL="postgresql://tuma@127.0.0.1:1/tuma")
+    for setting in ("AT_API_KEY", "AT_VOICE_CALLER_ID"):
+        refuses(chain, WRONG_SETTINGS, setting, "test-call", "0712345678", **{setting: None})
+    refuses(chain, WRONG_SETTINGS, "AT_VOICE_URL must", "test-call", "0712345678",
+            AT_VOICE_URL="ftp://x")
+    out = refuses(chain, FAILED, "look at AT_VOICE_URL", "test-call", "0712345678",
+                  AT_VOICE_URL="http://127.0.0.1:1")
+    check("refused: http_connect_failed (" in out, out)
+    for setting in ("PUBLIC_URL", "COMMUNICATIONS_WEBHOOK_TOKEN"):
+        refuses(chain, WRONG_SETTINGS, setting, "test-webhooks", **{setting: None})
+    refuses(chain, WRONG_SETTINGS, "PUBLIC_URL: ", "test-webhooks", PUBLIC_URL="tuma.example")
+    refuses(chain, WRONG_SETTINGS, "COMMUNICATIONS_WEBHOOK_TOKEN: ", "test-webhooks",
+            COMMUNICATIONS_WEBHOOK_TOKEN="a b")
+    for url in ("http://127.0.0.1:1", "http://[::1]:1/", "http://localhost:1"):
+        expect(refuses(chain, FAILED, "cannot be reached at " + url.rstrip("/"), "test-webhooks",
+                       "--url", url), "", "standard output")
     refuses(chain, FAILED, "", "queues", AMQP_URL="amqp://guest:guest@127.0.0.1:1/")
     refuses(chain, FAILED, "", "at-balance", AT_SMS_URL="http://127.0.0.1:1/version1")
 
@@ -548,6 +593,33 @@ def test_a_held_campaign_is_launched_paused_resumed_and_cancelled(chain):
     refuses(chain, FAILED, "no campaign", "campaign", "pause", "cmp_0000000000001")
 
 
+def test_calls_are_quoted(chain):
+    acme = chain.account(senders=["+254711000001"])
+    _, path = contacts(chain, 3)
+    words = ["campaign", "call", "--account", acme.slug, "--title", "Clinic", "--csv", path, "--hold",
+             "--say", "Hi {{name}}"]
+    out, err = ctl(chain, *words, "--caller", "+254711000001", "--below-percent", "50", "--repeat", "*",
+                   "--stop", "9", "--answer", "1=Yes", "--answer", "2=No = never", "--voice", "man",
+                   "--attempts", "2", "--retry-after", "60", "--wait", "5", "--thanks", "Asante")
+    check("3 rows submitted" in err, err)
+    campaign = Campaign(chain, out.strip())
+    ctl(chain, "campaign", "watch", campaign.name, "--until", "quoted", "--timeout", "30")
+    expect(campaign.row()["segments"], 6, "two calls of a minute each")
+    out, _ = ctl(chain, "campaign", "show", campaign.name)
+    check("channel      voice" in out and "sender       +254711000001" in out, out)
+    [row] = chain.sql("SELECT * FROM voice_campaigns WHERE campaign_id = %d" % campaign.id)
+    expect([row[name] for name in ("say_voice", "attempts", "retry_s", "below_percent", "repeat_key",
+                                   "repeats", "stop_key", "wait_s", "thanks")],
+           ["man", 2, 60, 50, "*", 1, "9", 5, "Asante"], "row")
+    check('"2": "No = never"' in json.dumps(row["answers"]) or '"2": "No = never"' in row["answers"],
+          row["answers"])
+    before = chain.sql("SELECT count(*) AS n FROM campaigns")
+    refuses(chain, FAILED, "has another meaning", *words, "--repeat", "9", "--stop", "9")
+    refuses(chain, FAILED, "use one of +254711000001", *words, "--caller", "+254711000002")
+    refuses(chain, FAILED, "no audio asset of yours", *words[:-2], "--audio", "aud_0000000000007")
+    expect(chain.sql("SELECT count(*) AS n FROM campaigns"), before, "campaigns")
+
+
 def test_a_scheduled_campaign_waits(chain):
     acme = chain.account()
     _, path = contacts(chain, 3)
@@ -578,6 +650,167 @@ def test_the_provider_answers(chain):
     chain.simulator.faults(force="")
 
 
+def placed(chain, phone):
+    return chain.simulator.ask("calls?number=" + e164(phone).replace("+", "%2B"))
+
+
+def test_one_call_is_placed_and_hears_a_goodbye(chain):
+    chain.simulator.faults(speed=50, ring_min_ms=200, ring_max_ms=500)
+    phone = chain.phones(1)[0]
+    campaigns = chain.sql("SELECT count(*) FROM campaigns")
+    out, _ = ctl(chain, "test-call", phone)
+    check("hears a goodbye" in out and "from +254711000000" in out, out)
+    check(phone[1:] not in out and phone[-3:] in out, "%s is masked in %s" % (phone, out))
+    [call] = wait_for("the call is over", 20, lambda: placed(chain, phone),
+                      lambda calls: calls and calls[0]["told"])
+    check("queued: session %s\n" % call["session"] in out, out)
+    expect((call["end"], call["heard_ms"]), ("completed", 60 * len("Thank you. Goodbye.")), call)
+    expect(chain.sql("SELECT count(*) FROM campaigns"), campaigns, "campaigns")
+    rows = wait_for("its end is kept", 20, lambda: chain.sql(
+        "SELECT msisdn FROM unmatched_calls WHERE session_id = '%s'" % call["session"]))
+    expect([row["msisdn"] for row in rows], [msisdn(phone)], "the end nobody knows")
+    phone, other = chain.phones(1)[0], "+254711000001"
+    check("from " + other in ctl(chain, "test-call", e164(phone), "--caller-id", other)[0], other)
+    expect([call["from"] for call in placed(chain, phone)], [other], "called from")
+
+
+def test_a_call_that_is_refused_says_what_to_do(chain):
+    for fault, reason, fix in [
+            ("call_unsupported", "no_route", "have Africa's Talking open"),
+            ("call_bad_callback", "invalid_callback_url", "webhooks/voice?token=…"),
+            ("unauthorized", "bad_credentials", "AT_USERNAME"),
+            ("throttled", "throttled", "wait")]:
+        phone = chain.phones(1)[0]
+        chain.simulator.faults(**{fault: 1})
+        out = refuses(chain, FAILED, fix, "test-call", phone)
+        expect(out, "refused: %s\n" % reason, "told, and no token of an address")
+        expect(len(placed(chain, phone)), 0, "calls")
+        chain.simulator.clear(fault)
+    phone = chain.phones(1)[0]
+    chain.simulator.faults(error_500_accepted=1)
+    out = refuses(chain, FAILED, "before trying again", "test-call", phone)
+    check(out.startswith("unknown: provider_error ("), out)
+    chain.simulator.clear("error_500_accepted")
+
+
+KEPT = ("inbound_messages", "unmatched_reports", "unmatched_calls", "odd_callbacks", "suppressions")
+
+
+def kept(chain):
+    return {table: chain.sql("SELECT count(*) AS n FROM " + table)[0]["n"] for table in KEPT}
+
+
+def test_the_provider_s_posts_are_tried_and_leave_one_row(chain):
+    before = kept(chain)
+    for _ in range(2):
+        out, err = ctl(chain, "test-webhooks", "--within", 2000)
+        lines = out.splitlines()
+        expect(len([line for line in lines if line.startswith("ok     ")]), 16, out)
+        expect(lines[16:], ["all 16 answers of http://%s are as they should be"
+                            % chain.http_listen], "the last line")
+        check(WEBHOOK_TOKEN not in out + err, "the token")
+    for status, count in ((200, 6), (403, 6), (405, 2), (413, 2)):
+        expect(len([line for line in lines if ": %d" % status in line]), count, "%d" % status)
+    check(", empty, in " in out and "application/xml, a goodbye, in " in out, out)
+    wait_for("the message that came in is kept", 20, lambda: kept(chain)["inbound_messages"],
+             lambda count: count == before["inbound_messages"] + 1)
+    chain.settle()
+    expect(kept(chain), {**before, "inbound_messages": before["inbound_messages"] + 1}, "kept")
+    expect(chain.sql("SELECT sender, text FROM inbound_messages"
+                     " WHERE provider_id = 'tuma-test-webhooks'"),
+           [{"sender": "+000000000000", "text": "Posted by tumactl test-webhooks, no message"}],
+           "what it left")
+    for group, count in (("sms", 4), ("voice", 2), ("security", 10)):
+        out, _ = ctl(chain, "test-webhooks", group, "--within", 2000,
+                     "--url", "http://%s/" % chain.http_listen)
+        expect(len([line for line in out.splitlines() if line[7:].startswith(group)]), count, out)
+        check("all %d answers" % count in out, out)
+
+
+@contextlib.contextmanager
+def pretender(status, content_type="text/plain", body=b"", after_s=(0,)):
+    """Where something answers all alike; the last of after_s goes on. Gives its address and what came."""
+    seen = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            came = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            time.sleep(after_s[min(len(seen), len(after_s) - 1)])
+            seen.append((self.command, self.path, len(came)))
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield "http://127.0.0.1:%d" % server.server_port, seen
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def failures(chain, url, *words):
+    out = refuses(chain, FAILED, "are not as they should be", "test-webhooks", *words, "--url", url)
+    return [line for line in out.splitlines() if line.startswith("FAILED ")]
+
+
+def test_what_does_not_answer_as_it_should_is_told(chain):
+    with pretender(200, body=b"welcome") as (url, seen):
+        lines = failures(chain, url)
+    expect(len(lines), 12, "all but sms: %r" % lines)
+    check("something else" in lines[0] and "wanted 200 application/xml" in lines[0], lines[0])
+    check("not empty" in lines[1], lines[1])
+    check("anybody may post" in lines[2] and "wanted 403" in lines[2], lines[2])
+    expect([path for _, path, _ in seen[:2]], [
+        "/api/messages/%s/%s" % (word, WEBHOOK_TOKEN) for word in ("delivery-callback", "incoming")
+    ], "tokens in paths")
+    nearly = WEBHOOK_TOKEN[:-1] + "x"
+    for first, word in ((-10, "sms"), (-5, "voice")):
+        path = "/api/communications/webhooks/" + word
+        expect([(method, where) for method, where, _ in seen[first:][:5]],
+               [("POST", path), ("POST", path + "?token=not-the-token"),
+                ("POST", path + "?token=" + nearly), ("GET", path + "?token=" + WEBHOOK_TOKEN),
+                ("POST", path + "?token=" + WEBHOOK_TOKEN)], "posts")
+        expect(seen[first + 4][2], 65537, "bytes of what is too large")
+    with pretender(503) as (url, _):
+        lines = failures(chain, url, "sms")
+    check(len(lines) == 4 and "is the broker there?" in lines[0], lines)
+    out, err = ctl(chain, "test-webhooks", "sms", status=FAILED,
+                   COMMUNICATIONS_WEBHOOK_TOKEN="another")
+    check("4 of 4" in err and "403" in out and "that of the ingress?" in out, out + err)
+
+
+def test_what_a_callee_hears_comes_in_time_and_as_xml(chain):
+    live = {"isActive": "1", "sessionId": "ATVId_1", "callerNumber": "+000000000000"}
+    goodbye = chain.http("POST", "/api/communications/webhooks/voice?token=" + WEBHOOK_TOKEN,
+                         urllib.parse.urlencode(live).encode(),
+                         {"Content-Type": "application/x-www-form-urlencoded"}).body.encode()
+    check(b"Goodbye" in goodbye, goodbye)
+    for kind, after_s, words, says in [
+            ("application/xml; charset=utf-8", (0,), ("--within", 2000), None),
+            ("text/xml", (0,), ("--within", 2000), "text/xml, a goodbye"),
+            ("application/xml", (0.08,), (), "within 50 ms"),
+            ("application/xml", (1, 0), ("--within", 900), None)]:  # of three the quickest counts
+        with pretender(200, kind, goodbye, after_s) as (url, _):
+            lines = failures(chain, url, "voice", *words)
+        check("the end of a call" in lines[-1], lines)
+        expect(len(lines), 2 if says else 1, "failures: %r" % lines)
+        check(says is None or says in lines[0], lines[0])
+
+
 def test_queues_show_who_works_where(chain):
     out, _ = ctl(chain, "queues")
     for queue in chain.queues():
@@ -602,11 +835,11 @@ def test_parked_messages_are_shown_replayed_and_dropped(chain):
     out, _ = ctl(chain, "parked", "show", "render-template")
     for name in ids:
         check("%s campaign.submitted.v1 account=%s" % (name, acme.slug) in out, out)
-    check("why=bad_field: message_template" in out and "no template" not in out, out)
+    check("why=template_empty: message_template" in out and "no template" not in out, out)
     out, _ = ctl(chain, "parked", "show", "render-template", "--id", ids[1], "--body")
     check("no template" in out and ids[0] not in out and "1 shown" in out, out)
     check("3 parked" in ctl(chain, "queues")[0], "counted")
-    out, _ = ctl(chain, "parked", "replay", "render-template", "--why", "bad_field")
+    out, _ = ctl(chain, "parked", "replay", "render-template", "--why", "template_empty")
     check("3 replayed" in out, out)
     wait_for("they are parked again", 20, chain.count_parked, lambda n: n == 3)
     for name in ids:

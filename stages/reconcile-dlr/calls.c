@@ -21,7 +21,7 @@ static const char *or_empty(const char *text)
 
 void call_read(const struct call_reported *told, struct call *out_call)
 {
-    const char *request = or_empty(told->request);
+    const char *campaign = or_empty(told->campaign), *request = or_empty(told->request);
     int batch, pass;
     struct call call = {
         .provider = told->provider,
@@ -38,9 +38,9 @@ void call_read(const struct call_reported *told, struct call *out_call)
         .received_ms = told->received_ms,
     };
 
-    if (!id_parse("cmp", or_empty(told->campaign), &call.campaign_id) &&
+    if (!id_parse("cmp", campaign, &call.campaign_id) &&
         !voice_request_read(request, &call.campaign_id, &batch, &pass)) {
-        call.campaign_id = 0;
+        call.campaign_id = *campaign != '\0' || *request != '\0' ? CALL_OF_OTHERS : 0;
     }
     call.end = at_voice_end(&(struct at_voice){
         .duration_s = call.duration_s, .status = call.status, .hangup_cause = call.cause });
@@ -51,7 +51,7 @@ const char *call_raw(const struct call *call, struct arena *arena)
 {
     char campaign[ID_TEXT_BYTES] = "";
 
-    if (call->campaign_id != 0) {
+    if (call->campaign_id > 0) {
         id_format("cmp", call->campaign_id, campaign);
     }
     return arena_printf(arena,

@@ -231,8 +231,7 @@ static bool start(struct db *db, const struct follow_up *follow, int64_t now_ms,
     begun->id = follow->id;
     if (!db_query(db, &count_rows, &id, &counted, err) ||
         !db_run(db, &forget_rejects, &id, NULL, err) ||
-        !db_run(db, &forget_chunks, &id, NULL, err) ||
-        !db_run(db, &write_chunk, &id, NULL, err) ||
+        !db_run(db, &forget_chunks, &id, NULL, err) || !db_run(db, &write_chunk, &id, NULL, err) ||
         !release_share(db, follow, now_ms, arena, err)) {
         return false;
     }

@@ -1,8 +1,8 @@
 /*
  * calls - what each report of a call does
  *
- * Keys come before ends: whoever pressed the key that stops is not called again, in whichever order
- * the two are told within one transaction.
+ * Keys and ends come in any order: whoever pressed the key that stops is not called again, also
+ * when the end came first and would have had it so.
  */
 #include "calls.h"
 
@@ -22,7 +22,7 @@ static const char *or_empty(const char *text)
 
 void call_read(const struct call_reported *told, struct call *out_call)
 {
-    const char *request = or_empty(told->request);
+    const char *campaign = or_empty(told->campaign), *request = or_empty(told->request);
     int batch, pass;
     struct call call = {
         .provider = told->provider,
@@ -39,9 +39,9 @@ void call_read(const struct call_reported *told, struct call *out_call)
         .received_ms = told->received_ms,
     };
 
-    if (!id_parse("cmp", or_empty(told->campaign), &call.campaign_id) &&
+    if (!id_parse("cmp", campaign, &call.campaign_id) &&
         !voice_request_read(request, &call.campaign_id, &batch, &pass)) {
-        call.campaign_id = 0;
+        call.campaign_id = *campaign != '\0' || *request != '\0' ? CALL_OF_OTHERS : 0;
     }
     call.end = at_voice_end(&(struct at_voice){
         .duration_s = call.duration_s, .status = call.status, .hangup_cause = call.cause });
@@ -52,7 +52,7 @@ const char *call_raw(const struct call *call, struct arena *arena)
 {
     char campaign[ID_TEXT_BYTES] = "";
 
-    if (call->campaign_id != 0) {
+    if (call->campaign_id > 0) {
         id_format("cmp", call->campaign_id, campaign);
     }
     return arena_printf(arena,
@@ -288,13 +288,9 @@ bool calls_apply(struct db *db, const struct reconcile_conf *conf, struct call *
         !ends_begin(db, calls, places, count, arena, &ends, err)) {
         return false;
     }
-    for (int ended = 0; ended < 2; ended++) {
-        for (size_t i = 0; i < count; i++) {
-            if (calls[i].ended == (ended == 1) &&
-                !take(db, &ends, conf, callees_at(out_callees, places[i]), &calls[i], now_ms,
-                      err)) {
-                return false;
-            }
+    for (size_t i = 0; i < count; i++) {
+        if (!take(db, &ends, conf, callees_at(out_callees, places[i]), &calls[i], now_ms, err)) {
+            return false;
         }
     }
     return ends_write(db, &ends, arena, err) &&

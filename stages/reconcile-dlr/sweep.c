@@ -369,5 +369,5 @@ bool sweep_tick(struct stage *stage, const struct reconcile_conf *conf, struct e
            calls_give_up(db, conf, stage_now_ms(stage), arena, err) && stage_commit(stage, err) &&
            usage_count(stage_db(stage), COUNTED_A_TICK, stage_now_ms(stage) - conf->no_report_ms,
                        NULL, err) &&
-           complete(stage, conf, err) && stage_commit(stage, err) && follow_up(stage, err);
+           follow_up(stage, err) && complete(stage, conf, err);
 }

@@ -13,6 +13,7 @@ static const struct {
 } table[] = {
     { "receiving", { REFUSED, REFUSED, REFUSED, GOES } },
     { "quoted", { GOES, REFUSED, REFUSED, GOES } },
+    { "waiting", { REFUSED, REFUSED, REFUSED, GOES } },
     { "reserving", { SO_ALREADY, REFUSED, REFUSED, GOES } },
     { "insufficient_tokens", { SO_ALREADY, REFUSED, SO_ALREADY, GOES } },
     { "scheduled", { SO_ALREADY, GOES, SO_ALREADY, GOES } },

@@ -2,7 +2,8 @@
  * reconcile-dlr - what the provider tells afterwards decides what became of each recipient
  *
  * Reads   delivery.reported.v1, sms.received.v1, call.reported.v1, callback.misread.v1
- * Emits   campaign.completed.v1; campaign.reserved.v1 for a follow-up whose first is over
+ * Emits   campaign.completed.v1; campaign.reserved.v1 and campaign.changed.v1 for a follow-up whose
+ *         first is over
  * Tables  recipients, batches, campaigns, calls, call_keys, unmatched_reports, unmatched_calls,
  *         odd_callbacks, inbound_messages, suppressions, network_usage; the ledger's
  *
@@ -319,7 +320,8 @@ static const struct stage_def reconcile_dlr_stage = {
     .summary = "what the provider tells afterwards decides what became of each recipient",
     .reads = (const struct shape *const[]){ &delivery_reported_v1, &sms_received_v1,
                                             &call_reported_v1, &callback_misread_v1, NULL },
-    .emits = (const struct shape *const[]){ &campaign_completed_v1, &campaign_reserved_v1, NULL },
+    .emits = (const struct shape *const[]){ &campaign_completed_v1, &campaign_changed_v1,
+                                            &campaign_reserved_v1, NULL },
     .conf = conf_items,
     .conf_size = sizeof(struct reconcile_conf),
     .deadline_ms = 10000,

@@ -196,7 +196,8 @@ static const struct db_statement pass_barrier = {
     "                     WHEN planned = suppressed THEN 'completed'"
     "                     WHEN hold THEN 'quoted' ELSE 'reserving' END,"
     "       follow_segments = coalesce((SELECT f.segments FROM campaigns f"
-    "                                    WHERE f.parent_id = c.id), 0)"
+    "                                    WHERE f.parent_id = c.id"
+    "                                      AND f.status = 'receiving'), 0)"
     "  FROM stranger s"
     " WHERE id = $1 AND status = 'receiving' AND chunks_done >= chunks_expected",
     1
@@ -282,7 +283,8 @@ static bool take_follow_up(struct stage *stage, const struct target *target,
     if (!load_target(stage, target->follow_up, &follow, err)) {
         return false;
     }
-    if (take_rows(stage, &follow, chunk, &inner)) {
+    if (strcmp(follow.campaign.status, "receiving") != 0 || /* cancelled by itself */
+        take_rows(stage, &follow, chunk, &inner)) {
         return true;
     }
     *err = inner;

@@ -209,7 +209,7 @@ static const struct db_statement let_wait = {
     "UPDATE campaigns f SET status = 'waiting', rendered_at = now()"
     "  FROM campaigns p"
     " WHERE f.id = $1 AND f.status = 'receiving' AND p.id = f.parent_id"
-    "   AND p.status <> 'receiving'",
+    "   AND p.rendered_at IS NOT NULL AND p.status <> 'refused'",
     1,
 };
 

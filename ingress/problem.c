@@ -207,9 +207,9 @@ enum reply refuse_err(struct request *req, const struct err *err)
     }
     memcpy(field, err->detail, len);
     field[len] = '\0';
+    /* Not what the path names is not there, but what a field names. */
     if (reply == REPLY_NOT_FOUND && strcmp(field, "id") != 0) {
-        reply =
-            REPLY_UNPROCESSABLE; /* not what the path names is not there, but what a field does */
+        reply = REPLY_UNPROCESSABLE;
     }
     return refuse(req, reply, err->what, rename_field(req, field), "%s", err->detail + len + 2);
 }

@@ -336,26 +336,49 @@ static struct call_place *find_any(struct voice_cache *cache, const struct voice
     return call != NULL || key->msisdn == 0 ? call : find_newest(cache, key->msisdn, now_ms);
 }
 
-bool voice_cache_find(struct voice_cache *cache, const struct voice_key *key, int64_t now_ms,
-                      struct arena *arena, struct voice_campaign *out)
+/* The campaign of a post, and its call when it is known, if that is all that is needed. Lock held.
+ */
+static const struct voice_campaign *find_both(struct voice_cache *cache,
+                                              const struct voice_key *key, int64_t now_ms,
+                                              const char **out_own_text)
 {
-    bool found = false;
-
-    pthread_mutex_lock(&cache->lock);
     const struct call_place *call = find_any(cache, key, now_ms);
     int64_t id = call != NULL ? call->campaign : key->campaign;
     const struct campaign_place *place = id != 0 ? find_campaign(cache, id) : NULL;
-    const bool has_own = call != NULL && call->text != NULL;
-    if (place != NULL &&
-        (has_own || place->campaign.voice.audio != 0 || place->campaign.text != NULL)) {
-        copy_campaign(&place->campaign, arena, out);
-        if (has_own) {
-            out->text = arena_strdup(arena, call->text);
+
+    *out_own_text = call != NULL ? call->text : NULL;
+    if (place == NULL || (*out_own_text == NULL && place->campaign.voice.audio == 0 &&
+                          place->campaign.text == NULL)) {
+        return NULL;
+    }
+    return &place->campaign;
+}
+
+bool voice_cache_find(struct voice_cache *cache, const struct voice_key *key, int64_t now_ms,
+                      struct arena *arena, struct voice_campaign *out)
+{
+    const char *own_text;
+
+    pthread_mutex_lock(&cache->lock);
+    const struct voice_campaign *campaign = find_both(cache, key, now_ms, &own_text);
+    if (campaign != NULL) {
+        copy_campaign(campaign, arena, out);
+        if (own_text != NULL) {
+            out->text = arena_strdup(arena, own_text);
         }
-        found = true;
     }
     pthread_mutex_unlock(&cache->lock);
-    return found;
+    return campaign != NULL;
+}
+
+bool voice_cache_has(struct voice_cache *cache, const struct voice_key *key, int64_t now_ms)
+{
+    const char *own_text;
+
+    pthread_mutex_lock(&cache->lock);
+    bool has = find_both(cache, key, now_ms, &own_text) != NULL;
+    pthread_mutex_unlock(&cache->lock);
+    return has;
 }
 
 void voice_cache_count(struct voice_cache *cache, int64_t *out_campaigns, int64_t *out_calls)

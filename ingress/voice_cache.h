@@ -65,6 +65,9 @@ bool voice_cache_find(struct voice_cache *cache, const struct voice_key *key, in
                       struct arena *arena, struct voice_campaign *out)
     __attribute__((warn_unused_result));
 
+/* Whether it would be found. */
+bool voice_cache_has(struct voice_cache *cache, const struct voice_key *key, int64_t now_ms);
+
 /* For the metrics. */
 void voice_cache_count(struct voice_cache *cache, int64_t *out_campaigns, int64_t *out_calls);
 

@@ -46,7 +46,7 @@ struct voice_hooks {
     struct app *app;
     struct voice_cache *cache;
     struct voice_watch *watch;
-    struct alarms *alarms;
+    struct alarms *keeping, *asking; /* how long is waited for the broker, the database */
     struct log log;
     _Atomic int64_t said_ms;
     struct metric *kept[VOICE_MADE_COUNT][2];
@@ -104,7 +104,8 @@ struct voice_hooks *voice_hooks_create(struct app *app)
     count_things(hooks);
     pthread_mutex_init(&hooks->lock, NULL);
     hooks->cache = voice_cache_create();
-    hooks->alarms = alarms_create(VOICE_WAIT_MS);
+    hooks->keeping = alarms_create(VOICE_KEEP_MS);
+    hooks->asking = alarms_create(VOICE_ASK_MS);
     hooks->watch = voice_watch_create(app->settings, app->metrics, hooks->cache);
     return hooks;
 }
@@ -115,9 +116,10 @@ void voice_hooks_stop(struct voice_hooks *hooks)
         return;
     }
     voice_watch_destroy(hooks->watch);
-    alarms_destroy(hooks->alarms);
+    alarms_destroy(hooks->keeping);
+    alarms_destroy(hooks->asking);
     hooks->watch = NULL;
-    hooks->alarms = NULL;
+    hooks->keeping = hooks->asking = NULL;
 }
 
 void voice_hooks_destroy(struct voice_hooks *hooks)
@@ -270,7 +272,7 @@ static void ask(struct hook *hook)
 {
     hook->question = (struct voice_question){
         .key = key_of(hook),
-        .until_us = hook->began_us + VOICE_WAIT_MS * INT64_C(1000),
+        .until_us = hook->began_us + VOICE_ASK_MS * INT64_C(1000),
         .done = on_answered,
         .context = hook,
     };
@@ -394,7 +396,7 @@ static enum MHD_Result wait_or_answer(struct visit *visit)
     server_suspend(visit);
     hook->alarm = (struct alarm){ .ring = on_alarm, .context = hook };
     hook->refs++;
-    alarms_set(hook->hooks->alarms, &hook->alarm);
+    alarms_set(asks ? hook->hooks->asking : hook->hooks->keeping, &hook->alarm);
     if (is_kept) {
         publish(hook);
     }

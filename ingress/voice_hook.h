@@ -1,16 +1,17 @@
 /*
  * voice_hook - the provider's posts about calls: what the callee hears, and what to keep
  *
- * A post of a call that lives is answered with XML within VOICE_WAIT_MS of its last byte and a few
- * milliseconds, from memory. Only two things may use that time: the broker's confirm of keys that
- * were pressed, and one question to the database when memory does not know the call. Whatever is
- * not there by then is done without. An end is answered once the broker has it, as other callbacks
- * are. The visits' side is declared in server.h.
+ * A post of a call that lives is answered with XML from memory, within 50 ms of its last byte. Only
+ * two things may take time: the broker's confirm of keys that were pressed, and one question to the
+ * database when memory does not know the call. Whatever is not there by then is done without. An
+ * end is answered once the broker has it, as other callbacks are. The visits' side is declared in
+ * server.h.
  */
 #ifndef INGRESS_VOICE_HOOK_H
 #define INGRESS_VOICE_HOOK_H
 
-#define VOICE_WAIT_MS 30
+#define VOICE_KEEP_MS 30
+#define VOICE_ASK_MS 40
 #define VOICE_HOOKS_MAX 2048 /* posts under way, and keys that the broker has not confirmed */
 
 struct app;

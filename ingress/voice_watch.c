@@ -9,11 +9,11 @@
 #include "base/panic.h"
 #include "voice_look.h"
 
-#define LOOK_MS 250
+#define LOOK_MS 150
 #define LOOK_TIMEOUT_MS 5000
-#define OVERLAP_MS 3000       /* a claim is seen only once it is committed */
+#define OVERLAP_MS 1000       /* a claim is seen only once it is committed */
 #define LONG_OVERLAP_MS 30000 /* a call's session is recorded after the provider's answer */
-#define LONG_EVERY 8          /* looks */
+#define LONG_EVERY 16         /* looks */
 #define FIRST_BACK_MS 3600000 /* what is still ringing when we start */
 #define ASK_TIMEOUT_MS 300
 #define AGAIN_MS 1000 /* between tries to reach a database that is away */
@@ -135,37 +135,51 @@ static void *run_looker(void *argument)
 /* --- being asked --------------------------------------------------------------------------------
  */
 
-/* Called with the lock held. */
-static struct voice_question *take(struct voice_watch *watch)
+/* All that wait. Called with the lock held. */
+static struct voice_question *take_all(struct voice_watch *watch)
 {
-    struct voice_question *question = watch->head;
+    struct voice_question *list = watch->head;
 
-    if (question != NULL) {
-        watch->head = question->next;
-        watch->queued--;
-        if (watch->head == NULL) {
-            watch->tail = &watch->head;
-        }
-    }
-    return question;
+    watch->head = NULL;
+    watch->tail = &watch->head;
+    watch->queued = 0;
+    return list;
 }
 
+/* Calls begin in bursts: a look finds most of them at once, the others are asked for one by one. */
 static bool answer(struct voice_watch *watch, struct voice_look *look,
-                   const struct voice_question *question)
+                   const struct voice_question *question, bool *looked)
 {
     struct err err;
 
     if (clock_mono_us() >= question->until_us) {
         return false;
     }
-    bool well = connect(watch, look, "ingress voice", ASK_TIMEOUT_MS, &err) &&
-                voice_look_up(look, &question->key, clock_now_ms(), &err);
+    bool well = connect(watch, look, "ingress voice", ASK_TIMEOUT_MS, &err);
+    if (well && !*looked) {
+        *looked = well = voice_look_calls(look, OVERLAP_MS, &err);
+    }
+    if (well && !voice_cache_has(watch->cache, &question->key, clock_now_ms())) {
+        well = voice_look_up(look, &question->key, clock_now_ms(), &err);
+    }
     if (!well && watch->asked_well) {
         log_warn(&watch->log, "call_not_looked_up", KV_STR("why", err.what),
                  KV_STR("detail", err.detail));
     }
     watch->asked_well = well;
     return well;
+}
+
+static void answer_all(struct voice_watch *watch, struct voice_look *look,
+                       struct voice_question *list, bool given_up)
+{
+    bool looked = false;
+
+    while (list != NULL) {
+        struct voice_question *question = list;
+        list = list->next; /* before done(): it is its owner's again then */
+        question->done(question, !given_up && answer(watch, look, question, &looked));
+    }
 }
 
 /* Nobody asks: connects meanwhile, so that the next question need not wait for it. Lock held. */
@@ -188,18 +202,17 @@ static void *run_asked(void *argument)
 {
     struct voice_watch *watch = argument;
     struct voice_look look = begin(watch);
-    struct voice_question *question;
 
     pthread_mutex_lock(&watch->lock);
     while (!watch->stopping || watch->head != NULL) {
-        question = take(watch);
-        if (question == NULL) {
+        if (watch->head == NULL) {
             idle(watch, &look);
             continue;
         }
+        struct voice_question *list = take_all(watch);
         bool given_up = watch->stopping;
         pthread_mutex_unlock(&watch->lock);
-        question->done(question, !given_up && answer(watch, &look, question));
+        answer_all(watch, &look, list, given_up);
         pthread_mutex_lock(&watch->lock);
     }
     pthread_mutex_unlock(&watch->lock);

@@ -5,8 +5,9 @@
  *     voice_watch_ask(watch, &question)       // question.done(&question) follows, once
  *
  * Each has a database connection of its own, so that neither a long look nor the API's requests
- * delay a question; both come back by themselves when the database does. Questions are asked one
- * after the other; one whose time is over is not asked any more.
+ * delay a question; both come back by themselves when the database does. Questions that come
+ * together are answered by one look, and what that does not find by one statement each; one whose
+ * time is over is not asked any more.
  */
 #ifndef INGRESS_VOICE_WATCH_H
 #define INGRESS_VOICE_WATCH_H

@@ -79,7 +79,7 @@ CREATE TABLE unmatched_calls (
     provider text NOT NULL,
     session_id text NOT NULL,
     msisdn bigint NOT NULL,                  -- 0: the provider's number was unreadable
-    campaign_id bigint NOT NULL,             -- 0: the report names none
+    campaign_id bigint NOT NULL,             -- 0: the report names none; -1: something that is none
     ended boolean NOT NULL,
     step smallint NOT NULL,
     keys text NOT NULL,

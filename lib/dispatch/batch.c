@@ -201,6 +201,23 @@ bool batch_next_window(struct db *db, const struct batch *batch, int64_t max, st
     return true;
 }
 
+static const struct db_statement hold_batch = {
+    "batch_hold",
+    "SELECT FROM batches WHERE campaign_id = $1 AND batch = $2 FOR UPDATE",
+    2,
+};
+
+bool batch_renew_window(struct db *db, const struct batch *batch, struct arena *arena,
+                        struct window *window, struct err *err)
+{
+    AUTO_DB_RESULT struct db_result *locked = NULL;
+
+    return db_query(db, &hold_batch,
+                    (struct db_value[]){ db_int8(batch->campaign_id), db_int4(batch->number) },
+                    &locked, err) &&
+           batch_next_window(db, batch, (int64_t)window->count, arena, window, err);
+}
+
 static const struct db_statement has_pending = {
     "batch_has_pending",
     "SELECT EXISTS (SELECT FROM recipients"

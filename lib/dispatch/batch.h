@@ -97,6 +97,13 @@ bool batch_doubt_orphans(struct db *db, struct batch *batch, int64_t unsent_clai
 bool batch_next_window(struct db *db, const struct batch *batch, int64_t max, struct arena *arena,
                        struct window *out_window, struct err *err);
 
+/*
+ * Calls end, and recipients become pending, while a window waits for its turn. Locks the batch
+ * until the commit, against those who say so, and chooses the window anew, no larger than it was.
+ */
+bool batch_renew_window(struct db *db, const struct batch *batch, struct arena *arena,
+                        struct window *window, struct err *err);
+
 /* True in *out_pending when recipients of the batch are still to be sent. */
 bool batch_has_pending(struct db *db, const struct batch *batch, bool *out_pending,
                        struct err *err);

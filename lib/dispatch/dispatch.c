@@ -120,6 +120,13 @@ static bool claim(struct run *run, struct window *window, struct err *err)
     if (run->halt != HALT_NONE) {
         return stage_commit(run->stage, err);
     }
+    if (run->def->calls && !batch_renew_window(stage_db(run->stage), &run->batch,
+                                               stage_arena(run->stage), window, err)) {
+        return false;
+    }
+    if (window->count == 0) {
+        return stage_commit(run->stage, err);
+    }
     if (!batch_claim(stage_db(run->stage), &run->batch, window, run->def->calls, &mine, err)) {
         return false;
     }
@@ -203,7 +210,7 @@ static bool take_window(struct run *run, struct window *window, struct err *err)
     if (!claim(run, window, err)) {
         return false;
     }
-    if (run->halt != HALT_NONE) {
+    if (run->halt != HALT_NONE || window->count == 0) {
         return true;
     }
     stage_crash_point("after_claim");
@@ -388,7 +395,9 @@ static bool is_wanted(struct run *run, bool *out_wanted, struct err *err)
         return true;
     }
     *out_wanted = true;
-    return !batch->calling || batch_begin_calls(stage_db(run->stage), batch, err);
+    /* Committed, since ends of calls are written down while a window waits for its turn. */
+    return !batch->calling ||
+           (batch_begin_calls(stage_db(run->stage), batch, err) && stage_commit(run->stage, err));
 }
 
 /* What this batch found out about a held route; a probe that asked nothing leaves it to another. */

@@ -202,6 +202,21 @@ static void judge_empty(const char *message, struct at_verdict *whole)
     at_verdict_set(whole, AT_REQUEST_REFUSED, row->reason);
 }
 
+/* Up to an address: that of our callback, which it may repeat, has the webhook token in it. */
+static void tell_message(const char *message, struct at_verdict *whole, struct arena *arena)
+{
+    const char *address = strstr(message, "://");
+    size_t len = strlen(message);
+
+    if (address != NULL) {
+        while (address > message && address[-1] != ' ') {
+            address--;
+        }
+        len = (size_t)(address - message);
+    }
+    detail_set(whole->detail, sizeof(whole->detail), arena_strndup(arena, message, len));
+}
+
 static bool is_nothing(const struct loose *entries)
 {
     return entries == NULL || entries->kind == LOOSE_OTHER ||
@@ -243,7 +258,7 @@ void at_call_read(const struct http_reply *reply, const int64_t *msisdns, size_t
     const struct loose *entries = loose_member(root, "entries");
     const char *message = loose_text(loose_member(root, "errorMessage"));
     message = message != NULL && strcmp(message, "None") != 0 ? message : "";
-    detail_set(out_whole->detail, sizeof(out_whole->detail), message);
+    tell_message(message, out_whole, arena);
     if (entries != NULL && entries->kind == LOOSE_LIST && entries->count > 0) {
         fill_all(out_outcomes, n, AT_DOUBT, "missing_in_reply");
         read_entries(entries, msisdns, n, out_outcomes, out_whole, arena);

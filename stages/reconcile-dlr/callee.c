@@ -283,6 +283,7 @@ void callee_end(struct callee *callee, int16_t state, const char *reason, int64_
     callee->state = state;
     callee->reason = reason;
     callee->final_ms = at_ms;
+    callee->retry_ms = 0;
 }
 
 void callee_again(struct callee *callee, const char *word, int64_t retry_ms)

@@ -79,15 +79,15 @@ struct place {
 /* Whom a report may be about. */
 struct asked {
     int64_t msisdn;
-    int64_t campaign_id; /* that the report names; 0: none */
+    int64_t campaign_id; /* that the report names; 0: it names nothing; below: no campaign */
     const char *session;
     int64_t received_ms;
 };
 
 /*
  * Fills places[i] for asked[i]: the recipient with the number in the campaign named, else with the
- * number and the session, else, when no campaign is named and the report is not younger than
- * old_ms, the only one in doubt with the number.
+ * number and the session, else, when nothing is named and the report is not younger than old_ms,
+ * the only one in doubt with the number.
  */
 bool callees_find(struct db *db, const struct asked *asked, size_t count, int64_t old_ms,
                   int64_t now_ms, struct arena *arena, struct place *places, struct err *err)

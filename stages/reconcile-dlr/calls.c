@@ -1,8 +1,8 @@
 /*
  * calls - what each report of a call does
  *
- * Keys come before ends: whoever pressed the key that stops is not called again, in whichever order
- * the two are told within one transaction.
+ * Keys and ends come in any order: whoever pressed the key that stops is not called again, also
+ * when the end came first and would have had it so.
  */
 #include "calls.h"
 
@@ -21,7 +21,7 @@ static const char *or_empty(const char *text)
 
 void call_read(const struct call_reported *told, struct call *out_call)
 {
-    const char *request = or_empty(told->request);
+    const char *campaign = or_empty(told->campaign), *request = or_empty(told->request);
     int batch, pass;
     struct call call = {
         .provider = told->provider,
@@ -38,9 +38,9 @@ void call_read(const struct call_reported *told, struct call *out_call)
         .received_ms = told->received_ms,
     };
 
-    if (!id_parse("cmp", or_empty(told->campaign), &call.campaign_id) &&
+    if (!id_parse("cmp", campaign, &call.campaign_id) &&
         !voice_request_read(request, &call.campaign_id, &batch, &pass)) {
-        call.campaign_id = 0;
+        call.campaign_id = *campaign != '\0' || *request != '\0' ? CALL_OF_OTHERS : 0;
     }
     call.end = at_voice_end(&(struct at_voice){
         .duration_s = call.duration_s, .status = call.status, .hangup_cause = call.cause });
@@ -51,7 +51,7 @@ const char *call_raw(const struct call *call, struct arena *arena)
 {
     char campaign[ID_TEXT_BYTES] = "";
 
-    if (call->campaign_id != 0) {
+    if (call->campaign_id > 0) {
         id_format("cmp", call->campaign_id, campaign);
     }
     return arena_printf(arena,
@@ -329,12 +329,9 @@ bool calls_apply(struct db *db, const struct reconcile_conf *conf, struct call *
     if (places == NULL || !callees_lock(db, places, count, now_ms, arena, out_callees, err)) {
         return false;
     }
-    for (int ends = 0; ends < 2; ends++) {
-        for (size_t i = 0; i < count; i++) {
-            if (calls[i].ended == (ends == 1) &&
-                !take(db, conf, callees_at(out_callees, places[i]), &calls[i], now_ms, err)) {
-                return false;
-            }
+    for (size_t i = 0; i < count; i++) {
+        if (!take(db, conf, callees_at(out_callees, places[i]), &calls[i], now_ms, err)) {
+            return false;
         }
     }
     return callees_write(db, out_callees, now_ms, arena, err) &&

@@ -32,11 +32,13 @@ enum call_fate {
     CALL_WAITS, /* to be kept, and tried again */
 };
 
+#define CALL_OF_OTHERS (-1)
+
 /* One report. */
 struct call {
     const char *provider, *session;
     int64_t msisdn;      /* 0: unreadable */
-    int64_t campaign_id; /* 0: none is named */
+    int64_t campaign_id; /* 0: none is named; CALL_OF_OTHERS: something that is no campaign */
     bool ended;
     int16_t step;
     const char *keys;

@@ -1,4 +1,6 @@
 /* place-call: each recipient of a batch is called at most once a pass, and the batch ends last */
+#include <pthread.h>
+
 #include "base/panic.h"
 #include "campaign/voice.h"
 #include "msg/campaign.h"
@@ -425,6 +427,82 @@ static void a_batch_does_not_end_before_what_was_heard_is_paid(void **state)
     assert_true(batch(fake, id, "done_at IS NOT NULL AND delivered = 2"));
 }
 
+/* reconcile-dlr, acting while a window that is chosen waits to be claimed. */
+struct meddler {
+    const char *url, *sql;
+    pthread_barrier_t ready;
+    pthread_t thread;
+};
+
+static void *meddle(void *context)
+{
+    static const struct db_statement is_waited_for = { "meddler_is_waited_for",
+                                                       "SELECT FROM pg_locks WHERE NOT granted",
+                                                       0 };
+    struct meddler *meddler = context;
+    struct db *db;
+    struct err err;
+    int rows = 0;
+
+    if (!db_open(meddler->url, "meddler", &db, &err) ||
+        !db_script(db, "BEGIN; SELECT FROM routes WHERE name = 'voice' FOR UPDATE", &err)) {
+        panic("%s", err.detail);
+    }
+    pthread_barrier_wait(&meddler->ready);
+    for (int tries = 0; rows == 0 && tries < 1000; tries++) {
+        struct db_result *found;
+
+        if (!db_query(db, &is_waited_for, NULL, &found, &err)) {
+            panic("%s", err.detail);
+        }
+        rows = db_rows(found);
+        db_result_destroy(found);
+        clock_sleep_ms(rows == 0 ? 5 : 0);
+    }
+    if (rows == 0 || !db_script(db, meddler->sql, &err) || !db_script(db, "COMMIT", &err)) {
+        panic("%s", rows == 0 ? "nobody waited" : err.detail);
+    }
+    db_close(db);
+    return NULL;
+}
+
+static void pace_meddled(struct fake_stage *fake, int64_t id, const char *sql)
+{
+    struct meddler meddler = { .url = fake_url(fake), .sql = sql };
+
+    fake_stage_repeat(fake, false);
+    assert_int_equal(pthread_barrier_init(&meddler.ready, NULL, 2), 0);
+    assert_int_equal(pthread_create(&meddler.thread, NULL, meddle, &meddler), 0);
+    pthread_barrier_wait(&meddler.ready);
+    assert_done(fake, pace(fake, id));
+    pthread_join(meddler.thread, NULL);
+    pthread_barrier_destroy(&meddler.ready);
+}
+
+static void a_window_is_what_is_pending_when_it_is_claimed(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = batch_of(fake, 3);
+
+    assert_done(fake, pace(fake, id));
+    missed(fake, id, "seq IN (1, 3)", 0);
+    pace_meddled(fake, id,
+                 "UPDATE recipients SET state = 0 WHERE seq = 2;"
+                 "UPDATE batches SET sent = sent - 1");
+    /* As many as were chosen, from the first on; then the rest. */
+    assert_int_equal(count(fake, id, "state = 3 AND attempts = 2"), 3);
+    assert_int_equal(calls_count("calls"), 6);
+    scene_adds_up(fake);
+
+    /* Whoever is not to be called after all is not; here it is the only one. */
+    missed(fake, id, "seq = 2", 0);
+    pace_meddled(fake, id,
+                 "UPDATE recipients SET state = 3 WHERE seq = 2;"
+                 "UPDATE batches SET sent = sent + 1");
+    assert_int_equal(calls_count("calls"), 6);
+    assert_true(batch(fake, id, "calling AND in_flight = 0 AND claimed_seq = recorded_seq"));
+}
+
 static void a_paused_campaign_is_not_woken(void **state)
 {
     struct fake_stage *fake = *state;
@@ -488,6 +566,7 @@ int main(void)
         CALLING(a_call_of_long_ago_is_not_under_way),
         CALLING(a_cancelled_campaign_calls_nobody_and_waits_for_its_calls),
         CALLING(a_batch_does_not_end_before_what_was_heard_is_paid),
+        CALLING(a_window_is_what_is_pending_when_it_is_claimed),
         CALLING(a_paused_campaign_is_not_woken),
         CALLING(a_caller_that_is_not_ours_pauses_its_campaign),
     };

@@ -293,22 +293,51 @@ static void who_pressed_stop_is_not_called_again(void **state)
 static void a_batch_that_is_over_is_settled_by_its_last_doubt(void **state)
 {
     struct fake_stage *fake = *state;
-    int64_t id = calls_placed(fake, "b", 2, "");
+    int64_t id = calls_placed(fake, "b", 3, "");
 
     calls_doubt(fake, id, 2);
+    calls_doubt(fake, id, 3);
     assert_done(fake, calls_ended(fake, id, "b", 1, ANSWERED(10)));
-    scene_sql(fake,
-              "UPDATE batches SET done_at = now(), calling = false WHERE campaign_id = %lld;"
-              "UPDATE campaigns SET status = 'sent', sent_at = now() WHERE id = %lld",
-              (long long)id, (long long)id);
+    scene_sql(fake, "UPDATE batches SET done_at = now(), calling = false WHERE campaign_id = %lld",
+              (long long)id);
+    /* The campaign goes on, but nobody calls anybody of this batch any more. */
+    assert_done(fake, calls_end(fake, id, 2, "found", MISSED));
+    assert_string_equal(calls_told(fake, id, 2), "failed no_answer");
+    assert_int_equal(calls_batch(fake, id, "(settled_at IS NULL)::int"), 1);
+    scene_sql(fake, "UPDATE campaigns SET status = 'sent', sent_at = now() WHERE id = %lld",
+              (long long)id);
     calls_tick(fake);
     assert_string_equal(scene_status(fake, id), "sent");
-    assert_done(fake, calls_end(fake, id, 2, "now-known", MISSED));
-    assert_string_equal(calls_told(fake, id, 2), "failed no_answer"); /* nobody calls any more */
+    assert_done(fake, calls_end(fake, id, 3, "found-too", MISSED));
+    assert_string_equal(calls_told(fake, id, 3), "failed no_answer");
     assert_int_equal(calls_batch(fake, id, "(settled_at IS NOT NULL)::int"), 1);
     calls_tick(fake);
     assert_string_equal(scene_status(fake, id), "completed");
-    assert_string_equal(calls_tokens(fake, id), "2 captured 14 released");
+    assert_string_equal(calls_tokens(fake, id), "2 captured 22 released");
+}
+
+/* Both told in one transaction: there is nobody left for a further pass. */
+static void who_stops_leaves_no_pass_behind(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = calls_placed(fake, "y", 1, "stop_key = '*', below_percent = 90");
+    static const char *const whats[] = { "\"ended\":true," ANSWERED(2),
+                                         "\"step\":1,\"keys\":\"*\"" };
+    static const char *const names[] = { "stops-1", "stops-2" };
+    struct fake_message messages[2];
+    char json[2][300], at[CLOCK_RFC3339_BYTES];
+
+    clock_format(clock_now_ms(), at);
+    for (int i = 0; i < 2; i++) {
+        snprintf(json[i], sizeof json[i],
+                 "{\"provider\":\"africastalking\",\"session\":\"ATVId_y-1\","
+                 "\"phone\":\"+%lld\",%s,\"received_at\":\"%s\"}",
+                 (long long)NUMBER(1), whats[i], at);
+        messages[i] = (struct fake_message){ .type = REPORTED, .id = names[i], .json = json[i] };
+    }
+    assert_done(fake, fake_stage_together(fake, messages, 2));
+    assert_string_equal(calls_told(fake, id, 1), "delivered");
+    assert_int_equal(calls_batch(fake, id, "(retry_at IS NULL)::int"), 1);
 }
 
 /* By network, as it is read: "recipients tokens delivered failed failed_tokens", and the rest. */
@@ -444,6 +473,7 @@ int main(void)
         SCENE(keys_are_kept_whichever_is_told_first),
         SCENE(who_pressed_stop_is_not_called_again),
         SCENE(a_batch_that_is_over_is_settled_by_its_last_doubt),
+        SCENE(who_stops_leaves_no_pass_behind),
         SCENE(calls_are_counted_by_what_they_cost),
         SCENE(many_together_come_to_the_same),
     };

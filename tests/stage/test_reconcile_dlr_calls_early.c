@@ -137,6 +137,16 @@ static void a_doubt_is_resolved_by_what_names_it(void **state)
     assert_done(fake, calls_tell(fake, &(struct call_told){ "two", NUMBER(2), request_of(id, 1),
                                                             "\"ended\":true," BUSY }));
     assert_string_equal(calls_told(fake, id, 2), "pending busy");
+    /* A request that is none of ours is not about anybody in doubt. */
+    assert_done(fake, calls_tell(fake, &(struct call_told){ "else", NUMBER(3),
+                                                            ",\"request\":\"somebody-else\"",
+                                                            "\"ended\":true," REFUSED }));
+    fake_stage_advance_ms(fake, 6000);
+    calls_sweep(fake);
+    assert_string_equal(calls_told(fake, id, 3), "in_doubt answer_lost");
+    assert_int_equal(calls_kept(fake), 1);
+    fake_sql(fake, "DELETE FROM unmatched_calls");
+    fake_stage_advance_ms(fake, -6000);
     /* Named by nothing: it may be another's, whose session is about to be recorded. */
     assert_done(fake, calls_tell(fake, &(struct call_told){ "three", NUMBER(3), "",
                                                             "\"ended\":true," REFUSED }));

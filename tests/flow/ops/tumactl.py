@@ -654,6 +654,16 @@ def placed(chain, phone):
     return chain.simulator.ask("calls?number=" + e164(phone).replace("+", "%2B"))
 
 
+def await_end(chain, phone):
+    """The one call of a number, once it is over and kept as one that nobody knows."""
+    [call] = wait_for("the call is over", 20, lambda: placed(chain, phone),
+                      lambda calls: calls and calls[0]["told"])
+    rows = wait_for("its end is kept", 20, lambda: chain.sql(
+        "SELECT msisdn FROM unmatched_calls WHERE session_id = '%s'" % call["session"]))
+    expect([row["msisdn"] for row in rows], [msisdn(phone)], "the end nobody knows")
+    return call
+
+
 def test_one_call_is_placed_and_hears_a_goodbye(chain):
     chain.simulator.faults(speed=50, ring_min_ms=200, ring_max_ms=500)
     phone = chain.phones(1)[0]
@@ -661,17 +671,13 @@ def test_one_call_is_placed_and_hears_a_goodbye(chain):
     out, _ = ctl(chain, "test-call", phone)
     check("hears a goodbye" in out and "from +254711000000" in out, out)
     check(phone[1:] not in out and phone[-3:] in out, "%s is masked in %s" % (phone, out))
-    [call] = wait_for("the call is over", 20, lambda: placed(chain, phone),
-                      lambda calls: calls and calls[0]["told"])
+    call = await_end(chain, phone)
     check("queued: session %s\n" % call["session"] in out, out)
     expect((call["end"], call["heard_ms"]), ("completed", 60 * len("Thank you. Goodbye.")), call)
     expect(chain.sql("SELECT count(*) FROM campaigns"), campaigns, "campaigns")
-    rows = wait_for("its end is kept", 20, lambda: chain.sql(
-        "SELECT msisdn FROM unmatched_calls WHERE session_id = '%s'" % call["session"]))
-    expect([row["msisdn"] for row in rows], [msisdn(phone)], "the end nobody knows")
     phone, other = chain.phones(1)[0], "+254711000001"
     check("from " + other in ctl(chain, "test-call", e164(phone), "--caller-id", other)[0], other)
-    expect([call["from"] for call in placed(chain, phone)], [other], "called from")
+    expect(await_end(chain, phone)["from"], other, "called from")
 
 
 def test_a_call_that_is_refused_says_what_to_do(chain):
@@ -691,6 +697,7 @@ def test_a_call_that_is_refused_says_what_to_do(chain):
     out = refuses(chain, FAILED, "before trying again", "test-call", phone)
     check(out.startswith("unknown: provider_error ("), out)
     chain.simulator.clear("error_500_accepted")
+    await_end(chain, phone)
 
 
 KEPT = ("inbound_messages", "unmatched_reports", "unmatched_calls", "odd_callbacks", "suppressions")
@@ -835,11 +842,11 @@ def test_parked_messages_are_shown_replayed_and_dropped(chain):
     out, _ = ctl(chain, "parked", "show", "render-template")
     for name in ids:
         check("%s campaign.submitted.v1 account=%s" % (name, acme.slug) in out, out)
-    check("why=bad_field: message_template" in out and "no template" not in out, out)
+    check("why=template_empty: message_template" in out and "no template" not in out, out)
     out, _ = ctl(chain, "parked", "show", "render-template", "--id", ids[1], "--body")
     check("no template" in out and ids[0] not in out and "1 shown" in out, out)
     check("3 parked" in ctl(chain, "queues")[0], "counted")
-    out, _ = ctl(chain, "parked", "replay", "render-template", "--why", "bad_field")
+    out, _ = ctl(chain, "parked", "replay", "render-template", "--why", "template_empty")
     check("3 replayed" in out, out)
     wait_for("they are parked again", 20, chain.count_parked, lambda n: n == 3)
     for name in ids:

@@ -88,7 +88,7 @@ def tearDownModule():
 def ways(topic):
     """(routing key, queue) of a type over every route and lane."""
     noun = topic["type"].rsplit(".", 1)[0]
-    for route in described["routes"] if topic["routed"] else [None]:
+    for route in topic.get("routes", [None]):
         for lane in described["lanes"]:
             tail = f"{route}.{lane}" if route else lane
             yield f"{noun}.{tail}", f"tuma.{topic['stage']}.{tail}"

@@ -357,6 +357,15 @@ static void a_refusal_comes_with_200(void **state)
     }
     read_reply(fix, answer(200, JSON, cases[0].body), 1);
     assert_string_equal(fix->whole.detail, "Invalid callerId: +*********000");
+    /* Our own callback address has a secret in it. */
+    read_reply(fix,
+               answer(200, JSON,
+                      "{\"entries\":[],\"errorMessage\":\"Invalid callbackUrl: "
+                      "https://tuma.example/api/communications/webhooks/voice?token=s3cret\"}"),
+               1);
+    assert_string_equal(fix->whole.why, "invalid_callback_url");
+    assert_null(strstr(fix->whole.detail, "s3cret"));
+    assert_non_null(strstr(fix->whole.detail, "Invalid callbackUrl"));
 }
 
 static void what_contradicts_itself_is_doubt(void **state)

@@ -17,6 +17,7 @@ struct sms_body {
     struct draft_common common;
     const char *message_template, *sender_id;
     bool keep_whitespace;
+    struct draft_follow_up follow_up;
 };
 
 #define SMS(kind, member, wire, ...) DRAFT_FIELD(struct sms_body, kind, member, wire, __VA_ARGS__)
@@ -27,6 +28,7 @@ static const struct field sms_fields[] = {
         .max = CAMPAIGN_TEMPLATE_MAX),
     SMS(FIELD_TYPE_STR, sender_id, "senderId", .max = SENDER_ID_MAX, .flags = FIELD_OPTIONAL),
     SMS(FIELD_TYPE_BOOL, keep_whitespace, "keepWhitespace", .flags = FIELD_OPTIONAL),
+    DRAFT_FOLLOW_UP_FIELD(struct sms_body, follow_up, &draft_follow_up_voice_shape),
     FIELD_END,
 };
 
@@ -121,7 +123,7 @@ static bool read_sms(const char *json, size_t len, struct arena *arena, struct d
     out_draft->definition.message_template = body.message_template;
     out_draft->definition.sender_id = body.sender_id;
     out_draft->definition.keep_whitespace = body.keep_whitespace;
-    return true;
+    return draft_take_follow_up(&body.follow_up, json, len, &out_draft->definition, err);
 }
 
 bool draft_read(enum channel channel, const char *json, size_t len, struct arena *arena,
@@ -157,24 +159,34 @@ bool draft_read_message(const char *json, size_t len, struct arena *arena, struc
     return true;
 }
 
-bool draft_check_columns(const struct draft *draft, const char *const *columns, size_t count,
-                         struct arena *arena, struct err *err)
+/* field: "" or "follow_up.". */
+static bool check_template(const char *field, const char *source, const char *const *columns,
+                           size_t count, struct arena *arena, struct err *err)
 {
-    const char *source = draft->definition.message_template;
     const struct text_template *compiled;
     const struct text_binding *binding;
     struct err inner;
+
+    if (source != NULL && *source != '\0' &&
+        (!text_template_compile(source, strlen(source), arena, &compiled, &inner) ||
+         !text_template_bind(compiled, columns, count, arena, &binding, &inner))) {
+        return err_permanent(err, inner.what, "%smessage_template: %.170s", field, inner.detail);
+    }
+    return true;
+}
+
+bool draft_check_columns(const struct draft *draft, const char *const *columns, size_t count,
+                         struct arena *arena, struct err *err)
+{
+    const struct campaign_submitted *definition = &draft->definition;
 
     if (campaign_phone_column(columns, count) < 0) {
         return err_permanent(err, "no_phone", "recipients: no column is named %s",
                              campaign_phone_names());
     }
-    if (source != NULL && *source != '\0' &&
-        (!text_template_compile(source, strlen(source), arena, &compiled, &inner) ||
-         !text_template_bind(compiled, columns, count, arena, &binding, &inner))) {
-        return err_permanent(err, inner.what, "message_template: %.180s", inner.detail);
-    }
-    return true;
+    return check_template("", definition->message_template, columns, count, arena, err) &&
+           check_template("follow_up.", definition->follow_up.message_template, columns, count,
+                          arena, err);
 }
 
 /*

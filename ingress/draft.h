@@ -32,7 +32,8 @@ bool draft_read_arguments(const struct request *req, enum channel channel, struc
 bool draft_read_message(const char *json, size_t len, struct arena *arena, struct draft *out_draft,
                         struct err *err) __attribute__((warn_unused_result));
 
-/* The template, if there is one, compiles and each of its fields is a column; phone is one too. */
+/* The templates, as far as there are any, compile and each of their fields is a column; phone is
+ * one too. */
 bool draft_check_columns(const struct draft *draft, const char *const *columns, size_t count,
                          struct arena *arena, struct err *err) __attribute__((warn_unused_result));
 

@@ -2,8 +2,9 @@
  * draft_arguments - the definition of an upload, which stands in its query arguments
  *
  * They are written as the JSON that the body of a request would have been, along the table of its
- * fields, and read as that. A field of an object is named by its path: keys.answers.1=Yes. One that
- * is there twice is so in the JSON too, and refused with it.
+ * fields, and read as that. A field of an object is named by its path: keys.answers.1=Yes; words of
+ * a list have commas between them. A field that is there twice is so in the JSON too, and refused
+ * with it.
  */
 #include <string.h>
 
@@ -26,6 +27,25 @@ static void put_name(struct str *json, const char *name)
     str_putc(json, ':');
 }
 
+/* ["no_answer","busy"] */
+static void put_words(struct str *json, const char *value)
+{
+    str_putc(json, '[');
+    while (*value != '\0') {
+        const size_t len = strcspn(value, ",");
+
+        json_put_string(json, value, len);
+        value += len;
+        if (*value == ',') {
+            str_putc(json, ',');
+            if (*++value == '\0') {
+                json_put_string(json, "", 0); /* nothing after the comma is no word, either */
+            }
+        }
+    }
+    str_putc(json, ']');
+}
+
 /* Numbers and booleans stand as they are in JSON; other faults are the reader's to find. */
 static bool put_value(struct arguments *arguments, const struct field *field, const char *path,
                       const char *value)
@@ -44,6 +64,8 @@ static bool put_value(struct arguments *arguments, const struct field *field, co
             return err_permanent(arguments->err, "bad_field", "%s: is no whole number", path);
         }
         str_put_int(json, number);
+    } else if (field->type == FIELD_TYPE_STRINGS) {
+        put_words(json, value);
     } else {
         json_put_string(json, value, strlen(value));
     }

@@ -7,28 +7,14 @@
 #include "draft_fields.h"
 #include "rows.h"
 
-struct retries {
-    int64_t attempts, after_s, below_percent;
-};
-
-struct keys {
-    const char *repeat;
-    int64_t repeats;
-    const char *stop;
-    struct map answers;
-    int64_t wait_s;
-    const char *thanks, *stopped;
-};
-
 struct voice_body {
     struct draft_common common;
-    const char *audio, *say_template, *say_voice, *caller_id;
-    struct retries retries;
-    struct keys keys;
+    struct draft_calls calls;
+    struct draft_follow_up follow_up;
 };
 
 #define RETRIES(kind, member, wire, ...)                                                           \
-    DRAFT_FIELD(struct retries, kind, member, wire, .flags = FIELD_OPTIONAL, __VA_ARGS__)
+    DRAFT_FIELD(struct draft_retries, kind, member, wire, .flags = FIELD_OPTIONAL, __VA_ARGS__)
 
 static const struct field retries_fields[] = {
     RETRIES(FIELD_TYPE_INT, attempts, "attempts", .min = 1, .max = CAMPAIGN_ATTEMPTS_MAX),
@@ -37,14 +23,14 @@ static const struct field retries_fields[] = {
     FIELD_END,
 };
 
-static const struct shape retries_shape = {
+const struct shape draft_retries_shape = {
     .type = "retries",
-    .size = sizeof(struct retries),
+    .size = sizeof(struct draft_retries),
     .fields = retries_fields,
 };
 
 #define KEYS(kind, member, wire, ...)                                                              \
-    DRAFT_FIELD(struct keys, kind, member, wire, .flags = FIELD_OPTIONAL, __VA_ARGS__)
+    DRAFT_FIELD(struct draft_keys, kind, member, wire, .flags = FIELD_OPTIONAL, __VA_ARGS__)
 
 static const struct field keys_fields[] = {
     KEYS(FIELD_TYPE_STR, repeat, "repeat", .max = 1),
@@ -58,23 +44,16 @@ static const struct field keys_fields[] = {
     FIELD_END,
 };
 
-static const struct shape keys_shape = {
+const struct shape draft_keys_shape = {
     .type = "keys",
-    .size = sizeof(struct keys),
+    .size = sizeof(struct draft_keys),
     .fields = keys_fields,
 };
 
-#define VOICE(kind, member, wire, ...)                                                             \
-    DRAFT_FIELD(struct voice_body, kind, member, wire, .flags = FIELD_OPTIONAL, __VA_ARGS__)
-
 static const struct field voice_fields[] = {
     DRAFT_COMMON_FIELDS(struct voice_body, common),
-    VOICE(FIELD_TYPE_STR, audio, "audioAssetId", .max = ID_TEXT_BYTES - 1),
-    VOICE(FIELD_TYPE_STR, say_template, "sayTemplate", .max = CAMPAIGN_TEMPLATE_MAX),
-    VOICE(FIELD_TYPE_STR, say_voice, "voice", .max = CAMPAIGN_SAY_VOICE_MAX),
-    VOICE(FIELD_TYPE_STR, caller_id, "callerId", .max = SENDER_ID_MAX),
-    VOICE(FIELD_TYPE_OBJECT, retries, "retries", .shape = &retries_shape),
-    VOICE(FIELD_TYPE_OBJECT, keys, "keys", .shape = &keys_shape),
+    DRAFT_CALLS_FIELDS(struct voice_body, calls),
+    DRAFT_FOLLOW_UP_FIELD(struct voice_body, follow_up, &draft_follow_up_sms_shape),
     FIELD_END,
 };
 
@@ -94,6 +73,33 @@ static bool check_inner_names(const struct shape *shape, const char *where, cons
            draft_check_names(shape, where, shape->fields->name, inner, inner_len, err);
 }
 
+bool draft_check_calls_names(const char *where, const char *json, size_t len, struct err *err)
+{
+    struct err inner;
+
+    return (check_inner_names(&draft_retries_shape, "retries.", json, len, &inner) &&
+            check_inner_names(&draft_keys_shape, "keys.", json, len, &inner)) ||
+           err_permanent(err, inner.what, "%s%s", where, inner.detail);
+}
+
+void draft_take_calls(const struct draft_calls *calls, struct campaign_voice *out_voice)
+{
+    *out_voice = (struct campaign_voice){
+        .audio = calls->audio,
+        .say_voice = calls->say_voice,
+        .attempts = calls->retries.attempts,
+        .retry_after_s = calls->retries.after_s,
+        .below_percent = calls->retries.below_percent,
+        .repeat_key = calls->keys.repeat,
+        .repeats = calls->keys.repeats,
+        .stop_key = calls->keys.stop,
+        .answers = calls->keys.answers,
+        .wait_s = calls->keys.wait_s,
+        .thanks = calls->keys.thanks,
+        .stopped = calls->keys.stopped,
+    };
+}
+
 bool draft_read_voice(const char *json, size_t len, struct arena *arena, struct draft *out_draft,
                       struct err *err)
 {
@@ -101,27 +107,13 @@ bool draft_read_voice(const char *json, size_t len, struct arena *arena, struct 
 
     if (!shape_read(&draft_voice_shape, json, len, &body, arena, err) ||
         !draft_check_names(&draft_voice_shape, "", "recipients", json, len, err) ||
-        !check_inner_names(&retries_shape, "retries.", json, len, err) ||
-        !check_inner_names(&keys_shape, "keys.", json, len, err)) {
+        !draft_check_calls_names("", json, len, err)) {
         return false;
     }
     draft_take_common(&body.common, json, len, out_draft);
     out_draft->definition.channel = CHANNEL_VOICE;
-    out_draft->definition.message_template = body.say_template;
-    out_draft->definition.sender_id = body.caller_id;
-    out_draft->definition.voice = (struct campaign_voice){
-        .audio = body.audio,
-        .say_voice = body.say_voice,
-        .attempts = body.retries.attempts,
-        .retry_after_s = body.retries.after_s,
-        .below_percent = body.retries.below_percent,
-        .repeat_key = body.keys.repeat,
-        .repeats = body.keys.repeats,
-        .stop_key = body.keys.stop,
-        .answers = body.keys.answers,
-        .wait_s = body.keys.wait_s,
-        .thanks = body.keys.thanks,
-        .stopped = body.keys.stopped,
-    };
-    return true;
+    out_draft->definition.message_template = body.calls.say_template;
+    out_draft->definition.sender_id = body.calls.caller_id;
+    draft_take_calls(&body.calls, &out_draft->definition.voice);
+    return draft_take_follow_up(&body.follow_up, json, len, &out_draft->definition, err);
 }

@@ -37,9 +37,10 @@ enum reply get_campaigns(struct request *req)
     static const char *const kinds[] = { "campaign", "message", NULL };
     static const char *const sorts[] = { "-created", "created", NULL };
     static const char *const statuses[] = {
-        "receiving", "quoted",    "reserving",  "insufficient_tokens", "scheduled",
-        "sending",   "paused",    "cancelling", "cancelled",           "expired",
-        "refused",   "abandoned", "sent",       "completed",           NULL
+        "receiving",           "quoted",    "waiting",   "reserving",
+        "insufficient_tokens", "scheduled", "sending",   "paused",
+        "cancelling",          "cancelled", "expired",   "refused",
+        "abandoned",           "sent",      "completed", NULL
     };
     struct campaign_filter filter = { .account_id = req->caller.account_id };
     struct campaign_view *views;

@@ -116,21 +116,37 @@ static const struct {
     { "voice.stopped", NULL, NULL, "keys.stopped" },
 };
 
-static const char *rename_field(const struct request *req, const char *field)
-{
-    const char *path = req->route != NULL ? req->route->path : "";
-    const bool messages = strncmp(path, "/api/messages/", 14) == 0;
-    const bool voice = strcmp(path, "/api/communications/voice") == 0;
+enum family { MESSAGES, COMMUNICATIONS, VOICE };
 
+static const char *find_name(enum family family, const char *field)
+{
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         if (strcmp(names[i].record, field) == 0) {
-            const char *name = voice      ? names[i].voice
-                               : messages ? names[i].messages
-                                          : names[i].communications;
+            const char *name = family == VOICE      ? names[i].voice
+                               : family == MESSAGES ? names[i].messages
+                                                    : names[i].communications;
             return name != NULL ? name : field;
         }
     }
     return field;
+}
+
+/* A follow-up's fields are those of the other channel. */
+static const char *rename_field(const struct request *req, const char *field)
+{
+    static const char follow_up[] = "follow_up.";
+    const char *path = req->route != NULL ? req->route->path : "";
+    const bool voice = strcmp(path, "/api/communications/voice") == 0;
+
+    if (strncmp(field, follow_up, sizeof(follow_up) - 1) == 0) {
+        return arena_printf(
+            req->arena, "followUp.%s",
+            find_name(voice ? COMMUNICATIONS : VOICE, field + sizeof(follow_up) - 1));
+    }
+    return find_name(strncmp(path, "/api/messages/", 14) == 0 ? MESSAGES
+                     : voice                                  ? VOICE
+                                                              : COMMUNICATIONS,
+                     field);
 }
 
 /* What is neither malformed nor unacceptable as such. */

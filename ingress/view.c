@@ -53,6 +53,42 @@ void view_put_counts(struct str *out, const struct campaign_view *view, bool sna
     str_putc(out, '}');
 }
 
+/* "no_answer,busy" as a list of words. */
+static void put_words(struct str *out, const char *name, const char *words)
+{
+    str_printf(out, ",\"%s\":[", name);
+    for (const char *at = words; *at != '\0';) {
+        const size_t len = strcspn(at, ",");
+
+        str_puts(out, at == words ? "" : ",");
+        json_put_string(out, at, len);
+        at += len + (at[len] == ',');
+    }
+    str_putc(out, ']');
+}
+
+/* The campaign that follows it, and the one that it follows. */
+static void put_follow_up(struct str *out, const struct campaign_view *view)
+{
+    const struct campaign_following *follow = &view->follow_up;
+    char id[ID_TEXT_BYTES];
+
+    if (follow->id != 0) {
+        id_format("cmp", follow->id, id);
+        str_puts(out, ",\"followUp\":{");
+        put_text(out, "id", id);
+        put_text(out, "channel", follow->channel);
+        put_words(out, "when", follow->when);
+        put_text(out, "status", follow->status);
+        put_int(out, "tokens", follow->tokens);
+        str_putc(out, '}');
+    }
+    if (view->parent != 0) {
+        id_format("cmp", view->parent, id);
+        put_text(out, "followUpOf", id);
+    }
+}
+
 void view_put_campaign(struct str *out, const struct campaign_view *view)
 {
     char id[ID_TEXT_BYTES];
@@ -93,6 +129,7 @@ void view_put_campaign(struct str *out, const struct campaign_view *view)
     if (view->voice != NULL) {
         call_view_put_campaign(out, view);
     }
+    put_follow_up(out, view);
     str_putc(out, '}');
 }
 

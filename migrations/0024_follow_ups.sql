@@ -11,6 +11,6 @@ ALTER TABLE campaigns
     ADD CONSTRAINT campaigns_status_word CHECK (status IN (
         'receiving', 'quoted', 'waiting', 'reserving', 'insufficient_tokens', 'scheduled', 'sending', 'paused',
         'cancelling', 'cancelled', 'expired', 'refused', 'abandoned', 'sent', 'completed'));
-CREATE INDEX campaigns_following ON campaigns (parent_id) WHERE parent_id IS NOT NULL AND NOT follow_done;
+CREATE INDEX campaigns_following ON campaigns (id) WHERE parent_id IS NOT NULL AND NOT follow_done;
 COMMENT ON COLUMN campaigns.parent_id IS 'A follow-up is rendered and priced with the campaign it follows, waits for its end, and then '
     'keeps only the recipients that are meant. Its tokens are held with the first''s and become a hold of its own when it begins.';

@@ -6,9 +6,8 @@
 #include <string.h>
 
 #include "base/id.h"
+#include "campaign/voice.h"
 #include "ledger/ledger.h"
-
-#define ROWS_A_STEP 20000
 
 /* The ends of recipients by what the first is; the first `usual` of them when none are named. */
 static const struct {
@@ -25,9 +24,11 @@ static const struct {
 bool follow_up_is_wanted(const struct campaign_submitted *definition)
 {
     const struct campaign_follow_up *follow = &definition->follow_up;
+    const struct campaign_submitted calls = { .voice = follow->voice };
+    struct err unused;
 
-    return (follow->message_template && *follow->message_template) ||
-           (follow->voice.audio && *follow->voice.audio) || follow->when.count > 0;
+    return follow->when.count > 0 || (follow->message_template && *follow->message_template) ||
+           (follow->sender_id && *follow->sender_id) || !voice_check_none(&calls, &unused);
 }
 
 static bool is_end(int channel, const char *word)
@@ -47,9 +48,9 @@ static bool take_words(int channel, const struct strings *wanted, struct arena *
 
     for (size_t i = 0; i < wanted->count; i++) {
         if (!is_end(channel, wanted->items[i])) {
-            return err_permanent(err, "follow_up_words",
-                                 "follow_up: when: '%.20s' is no end of such a campaign; use %s",
-                                 wanted->items[i], ends[channel].told);
+            return err_permanent(
+                err, "follow_up_words", "follow_up.when: '%.20s' is no end of %s; use %s",
+                wanted->items[i], channel == CHANNEL_SMS ? "an SMS" : "calls", ends[channel].told);
         }
         words[i] = wanted->items[i];
     }
@@ -90,61 +91,29 @@ bool follow_up_create(struct db *db, const struct campaign_new *first, int64_t p
     }
     *err = inner;
     if (inner.kind == ERR_PERMANENT) {
-        return err_permanent(err, inner.what, "follow_up: %.180s", inner.detail);
+        return err_permanent(err, inner.what, "follow_up.%.180s", inner.detail);
     }
     return false;
 }
 
-static const struct db_statement find_waiting = {
-    "follow_up_find",
-    "SELECT f.id, f.account_id, f.status, f.follow_seq, f.last_seq, f.lane, a.slug, p.id, p.status,"
-    "       p.follow_segments, f.follow_words,"
-    "       coalesce((SELECT h.amount - h.captured - h.released FROM token_holds h"
-    "                  WHERE h.id = p.id), 0)"
-    "  FROM campaigns f JOIN campaigns p ON p.id = f.parent_id"
-    "                   JOIN accounts a ON a.id = f.account_id"
+#define WAITING                                                                                    \
+    "  FROM campaigns f JOIN campaigns p ON p.id = f.parent_id"                                    \
     " WHERE f.parent_id IS NOT NULL AND NOT f.follow_done"
-    "   AND p.status IN ('completed', 'cancelled', 'expired', 'refused', 'abandoned')"
+
+static const struct db_statement find_unsorted = {
+    "follow_up_find_unsorted",
+    "SELECT f.id, p.id, f.follow_seq, f.last_seq" WAITING
+    "   AND f.status = 'waiting' AND p.status = 'completed' AND f.follow_seq < f.last_seq"
     " ORDER BY f.id LIMIT 1 FOR UPDATE OF f SKIP LOCKED",
     0,
 };
 
-/* In hand: one whose first is over. */
-struct follow_up {
-    int64_t id, account, parent;
-    const char *status, *parent_status;
-    int32_t sorted, last_seq;
-    int64_t share; /* tokens held for it with the first's that are still there */
-};
-
-/* Whoever is no longer to be reached by anybody is left out like whoever was reached. */
-static const struct db_statement sort_rows = {
-    "follow_up_sort",
-    "WITH gone AS ("
-    "    DELETE FROM recipients r"
-    "     WHERE r.campaign_id = $1 AND r.seq > $3 AND r.seq <= $4"
-    "       AND (NOT EXISTS (SELECT FROM recipients p, campaigns f"
-    "                         WHERE p.campaign_id = $2 AND p.seq = r.seq AND f.id = $1"
-    "                           AND ((p.state = 5 AND ('failed' = ANY (f.follow_words)"
-    "                                                  OR p.reason = ANY (f.follow_words)))"
-    "                                OR (p.state = 6 AND 'expired' = ANY (f.follow_words))))"
-    "            OR EXISTS (SELECT FROM suppressions s JOIN campaigns f ON f.id = $1"
-    "                        WHERE s.msisdn = r.msisdn"
-    "                          AND (s.account_id = f.account_id OR s.account_id IS NULL))))"
-    " UPDATE campaigns SET follow_seq = $4 WHERE id = $1",
-    4
-};
-
-/* What is left is what was ever planned, in one chunk. */
-static const struct db_statement count_rows = {
-    "follow_up_count",
-    "UPDATE campaigns c"
-    "   SET planned = n.planned, suppressed = 0, segments = n.segments, rows_received = n.planned,"
-    "       invalid = 0, duplicates = 0, just_over = 0, chunks_expected = 1, chunks_done = 1"
-    "  FROM (SELECT count(*) AS planned, coalesce(sum(segments), 0)::bigint AS segments"
-    "          FROM recipients WHERE campaign_id = $1) n"
-    " WHERE c.id = $1"
-    " RETURNING c.segments",
+/* What was planned is from now on what ever came, in one chunk: rows are taken out of both. */
+static const struct db_statement count_planned = {
+    "follow_up_count_planned",
+    "UPDATE campaigns SET rows_received = planned, invalid = 0, duplicates = 0, just_over = 0,"
+    "                     chunks_expected = 1, chunks_done = 1"
+    " WHERE id = $1",
     1,
 };
 static const struct db_statement forget_rejects = {
@@ -152,7 +121,6 @@ static const struct db_statement forget_rejects = {
     "DELETE FROM campaign_rejects WHERE campaign_id = $1",
     1,
 };
-
 static const struct db_statement forget_chunks = {
     "follow_up_forget_chunks",
     "DELETE FROM campaign_chunks WHERE campaign_id = $1",
@@ -165,10 +133,97 @@ static const struct db_statement write_chunk = {
     1,
 };
 
+/*
+ * By number, not by row: a row may have been left out of one of the two and the number have come
+ * again. Whoever is no longer to be reached by anybody is left out like whoever was reached.
+ */
+static const struct db_statement sort_rows = {
+    "follow_up_sort",
+    "WITH gone AS ("
+    "    DELETE FROM recipients r"
+    "     WHERE r.campaign_id = $1 AND r.seq > $3 AND r.seq <= $4"
+    "       AND (r.state <> 0"
+    "            OR NOT EXISTS (SELECT FROM recipients p, campaigns f"
+    "                         WHERE p.campaign_id = $2 AND p.msisdn = r.msisdn AND f.id = $1"
+    "                           AND (p.state = 5 AND ('failed' = ANY (f.follow_words)"
+    "                                                 OR p.reason = ANY (f.follow_words))"
+    "                                OR p.state = 6 AND 'expired' = ANY (f.follow_words)))"
+    "            OR EXISTS (SELECT FROM suppressions s JOIN campaigns f ON f.id = $1"
+    "                        WHERE s.msisdn = r.msisdn"
+    "                          AND (s.account_id = f.account_id OR s.account_id IS NULL)))"
+    "    RETURNING r.state, r.segments),"
+    " n AS ("
+    "    SELECT count(*) AS rows, count(*) FILTER (WHERE state = 7) AS suppressed,"
+    "           coalesce(sum(segments) FILTER (WHERE state <> 7), 0)::bigint AS segments FROM "
+    "gone),"
+    " chunk AS ("
+    "    UPDATE campaign_chunks c SET rows = c.rows - n.rows::int, planned = planned - n.rows::int"
+    "      FROM n WHERE c.campaign_id = $1)"
+    " UPDATE campaigns c"
+    "    SET follow_seq = $4, planned = planned - n.rows, rows_received = rows_received - n.rows,"
+    "        suppressed = c.suppressed - n.suppressed, segments = c.segments - n.segments"
+    "   FROM n WHERE c.id = $1",
+    4
+};
+
+bool follow_up_sort(struct db *db, bool *out_some, struct err *err)
+{
+    AUTO_DB_RESULT struct db_result *found = NULL;
+    struct db_value id;
+    int64_t sorted, until;
+
+    if (!db_query(db, &find_unsorted, NULL, &found, err)) {
+        return false;
+    }
+    *out_some = db_rows(found) > 0;
+    if (!*out_some) {
+        return true;
+    }
+    id = db_int8(db_get_int(found, 0, 0));
+    sorted = db_get_int(found, 0, 2);
+    until = db_get_int(found, 0, 3);
+    if (until - sorted > FOLLOW_UP_ROWS) {
+        until = sorted + FOLLOW_UP_ROWS;
+    }
+    if (sorted == 0 && (!db_run(db, &count_planned, &id, NULL, err) ||
+                        !db_run(db, &forget_rejects, &id, NULL, err) ||
+                        !db_run(db, &forget_chunks, &id, NULL, err) ||
+                        !db_run(db, &write_chunk, &id, NULL, err))) {
+        return false;
+    }
+    return db_run(db, &sort_rows,
+                  (struct db_value[]){ id, db_int8(db_get_int(found, 0, 1)),
+                                       db_int4((int32_t)sorted), db_int4((int32_t)until) },
+                  NULL, err);
+}
+
+/* Those that can begin and those that never will; in the order in which the ledger wants its
+ * accounts. */
+static const struct db_statement find_ready = {
+    "follow_up_find_ready",
+    "SELECT f.id, f.account_id, f.status, f.planned, f.segments, f.lane,"
+    "       (SELECT a.slug FROM accounts a WHERE a.id = f.account_id), p.id, p.status,"
+    "       p.follow_segments,"
+    "       coalesce((SELECT h.amount - h.captured - h.released FROM token_holds h"
+    "                  WHERE h.id = p.id), 0)" WAITING
+    "   AND p.status IN ('completed', 'cancelled', 'expired', 'refused', 'abandoned')"
+    "   AND (f.status <> 'waiting' OR p.status <> 'completed' OR f.follow_seq >= f.last_seq)"
+    " ORDER BY f.account_id, f.id LIMIT $1 FOR UPDATE OF f SKIP LOCKED",
+    1,
+};
+
+/* One whose first is over. */
+struct follow_up {
+    int64_t id, account, parent;
+    const char *status, *parent_status;
+    int64_t planned, price;
+    int64_t share; /* tokens held for it with the first's that are still there */
+};
+
 static const struct db_statement set_status = {
     "follow_up_set_status",
     "UPDATE campaigns"
-    "   SET status = $2, detail = $3, follow_done = true, untold_at = now(),"
+    "   SET status = $2, detail = $3, follow_done = true,"
     "       reserved_at = CASE WHEN $2 = 'sending' THEN $4::timestamptz END,"
     "       waiting_since = CASE WHEN $2 = 'insufficient_tokens' THEN $4::timestamptz END,"
     "       completed_at = CASE WHEN $2 IN ('completed', 'cancelled') THEN $4::timestamptz END"
@@ -182,8 +237,10 @@ static const struct db_statement set_done = {
 };
 
 static bool become(struct db *db, const struct follow_up *follow, const char *status,
-                   const char *detail, int64_t now_ms, struct err *err)
+                   const char *detail, int64_t now_ms, struct follow_up_begun *begun,
+                   struct err *err)
 {
+    begun->status = status;
     return db_run(db, &set_status,
                   (struct db_value[]){ db_int8(follow->id), db_text(status), db_text(detail),
                                        db_time(now_ms) },
@@ -206,97 +263,76 @@ static bool release_share(struct db *db, const struct follow_up *follow, int64_t
 static bool give_up(struct db *db, const struct follow_up *follow, int64_t now_ms,
                     struct arena *arena, struct follow_up_begun *begun, struct err *err)
 {
-    bool waits = strcmp(follow->status, "waiting") == 0 || strcmp(follow->status, "receiving") == 0;
+    const bool waits =
+        strcmp(follow->status, "waiting") == 0 || strcmp(follow->status, "receiving") == 0;
     const char *detail =
-        arena_printf(arena, "the campaign that it follows was %s", follow->parent_status);
+        arena_printf(arena, "the campaign that it follows is %s", follow->parent_status);
 
-    begun->id = follow->id;
-    if (!waits) {
-        return db_run(db, &set_done, (struct db_value[]){ db_int8(follow->id) }, NULL, err) &&
-               release_share(db, follow, now_ms, arena, err);
+    if (waits ? !become(db, follow, "cancelled", detail, now_ms, begun, err)
+              : !db_run(db, &set_done, (struct db_value[]){ db_int8(follow->id) }, NULL, err)) {
+        return false;
     }
-    begun->completed = true;
-    return become(db, follow, "cancelled", detail, now_ms, err) &&
-           release_share(db, follow, now_ms, arena, err);
+    return release_share(db, follow, now_ms, arena, err);
 }
 
 static bool start(struct db *db, const struct follow_up *follow, int64_t now_ms,
                   struct arena *arena, struct follow_up_begun *begun, struct err *err)
 {
-    AUTO_DB_RESULT struct db_result *counted = NULL;
-    struct ledger_held held = { 0 };
-    struct db_value id = db_int8(follow->id);
-    int64_t price;
+    struct ledger_held held;
 
-    begun->id = follow->id;
-    if (!db_query(db, &count_rows, &id, &counted, err) ||
-        !db_run(db, &forget_rejects, &id, NULL, err) ||
-        !db_run(db, &forget_chunks, &id, NULL, err) || !db_run(db, &write_chunk, &id, NULL, err) ||
-        !release_share(db, follow, now_ms, arena, err)) {
+    if (!release_share(db, follow, now_ms, arena, err)) {
         return false;
     }
-    price = db_get_int(counted, 0, 0);
-    if (price == 0) {
-        begun->completed = true;
-        return become(db, follow, "completed", "nobody was left for it", now_ms, err);
+    if (follow->planned == 0) {
+        return become(db, follow, "completed", "nobody was left for it", now_ms, begun, err);
     }
-    if (!ledger_hold(db, follow->account, follow->id, price, now_ms, &held, err)) {
+    if (!ledger_hold(db, follow->account, follow->id, follow->price, now_ms, &held, err)) {
         return false;
     }
-    begun->reserved = held.held;
-    return held.held ? become(db, follow, "sending", NULL, now_ms, err)
+    return held.held ? become(db, follow, "sending", NULL, now_ms, begun, err)
                      : become(db, follow, "insufficient_tokens",
-                              "its tokens expired while it waited", now_ms, err);
+                              "its tokens expired while it waited", now_ms, begun, err);
 }
 
 bool follow_up_begin(struct db *db, int64_t now_ms, struct arena *arena,
-                     struct follow_up_begun *out_begun, struct err *err)
+                     const struct follow_up_begun **out_begun, size_t *out_count, struct err *err)
 {
     AUTO_DB_RESULT struct db_result *found = NULL;
-    struct follow_up follow;
-    int64_t share, open;
+    struct follow_up_begun *begun = arena_array(arena, FOLLOW_UPS_AT_ONCE, sizeof *begun);
 
-    *out_begun = (struct follow_up_begun){ 0 };
-    if (!db_query(db, &find_waiting, NULL, &found, err)) {
+    if (!db_query(db, &find_ready, (struct db_value[]){ db_int8(FOLLOW_UPS_AT_ONCE) }, &found,
+                  err)) {
         return false;
     }
-    if (db_rows(found) == 0) {
-        return true;
-    }
-    share = db_get_int(found, 0, 9);
-    open = db_get_int(found, 0, 11);
-    follow = (struct follow_up){
-        .id = db_get_int(found, 0, 0),
-        .account = db_get_int(found, 0, 1),
-        .status = db_get_text(found, 0, 2),
-        .sorted = (int32_t)db_get_int(found, 0, 3),
-        .last_seq = (int32_t)db_get_int(found, 0, 4),
-        .parent = db_get_int(found, 0, 7),
-        .parent_status = db_get_text(found, 0, 8),
-        .share = strcmp(db_get_text(found, 0, 8), "completed") != 0 ? 0
-                 : share < open                                     ? share
-                                                                    : open,
-    };
-    *out_begun = (struct follow_up_begun){
-        .found = true,
-        .lane = strcmp(db_get_text(found, 0, 5), "high") == 0 ? LANE_HIGH : LANE_NORMAL,
-        .account = arena_strdup(arena, db_get_text(found, 0, 6)),
-    };
-    if (strcmp(follow.status, "waiting") != 0 || strcmp(follow.parent_status, "completed") != 0) {
-        return give_up(db, &follow, now_ms, arena, out_begun, err);
-    }
-    if (follow.sorted < follow.last_seq) {
-        int32_t until = follow.last_seq - follow.sorted > ROWS_A_STEP ? follow.sorted + ROWS_A_STEP
-                                                                      : follow.last_seq;
-        if (!db_run(db, &sort_rows,
-                    (struct db_value[]){ db_int8(follow.id), db_int8(follow.parent),
-                                         db_int4(follow.sorted), db_int4(until) },
-                    NULL, err)) {
+    for (int i = 0; i < db_rows(found); i++) {
+        const char *parent_status = db_get_text(found, i, 8);
+        const bool over = strcmp(parent_status, "completed") == 0;
+        const int64_t share = db_get_int(found, i, 9), open = db_get_int(found, i, 10);
+        const struct follow_up follow = {
+            .id = db_get_int(found, i, 0),
+            .account = db_get_int(found, i, 1),
+            .status = db_get_text(found, i, 2),
+            .planned = db_get_int(found, i, 3),
+            .price = db_get_int(found, i, 4),
+            .parent = db_get_int(found, i, 7),
+            .parent_status = parent_status,
+            .share = !over          ? 0
+                     : share < open ? share
+                                    : open,
+        };
+
+        begun[i] = (struct follow_up_begun){
+            .id = follow.id,
+            .account = arena_strdup(arena, db_get_text(found, i, 6)),
+            .lane = strcmp(db_get_text(found, i, 5), "high") == 0 ? LANE_HIGH : LANE_NORMAL,
+        };
+        if (over && strcmp(follow.status, "waiting") == 0
+                ? !start(db, &follow, now_ms, arena, &begun[i], err)
+                : !give_up(db, &follow, now_ms, arena, &begun[i], err)) {
             return false;
         }
-        if (until < follow.last_seq) {
-            return true;
-        }
     }
-    return start(db, &follow, now_ms, arena, out_begun, err);
+    *out_begun = begun;
+    *out_count = (size_t)db_rows(found);
+    return true;
 }

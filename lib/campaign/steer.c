@@ -108,8 +108,11 @@ bool campaign_steer(struct db *db, int64_t account_id, int64_t id, enum campaign
         return true;
     }
     if (!among(steering->from, status)) {
-        return err_permanent(err, "wrong_status", "status: cannot %s a campaign that is %s",
-                             steering->verb, status);
+        return err_permanent(err, "wrong_status", "status: cannot %s a campaign that is %s%s",
+                             steering->verb, status,
+                             strcmp(status, "waiting") == 0
+                                 ? "; it begins by itself when the one that it follows is over"
+                                 : "");
     }
     if (action == CAMPAIGN_RESUME && db_get_bool(found, 0, 2)) {
         to = "scheduled"; /* paused before its time came */

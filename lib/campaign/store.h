@@ -84,6 +84,14 @@ struct campaign_steered {
 bool campaign_steer(struct db *db, int64_t account_id, int64_t id, enum campaign_action action,
                     struct campaign_steered *out_steered, struct err *err);
 
+/* The campaign that follows another, as that one shows it. */
+struct campaign_following {
+    int64_t id; /* 0: none */
+    const char *channel, *status;
+    const char *when; /* "no_answer,busy" */
+    int64_t tokens;   /* of the quote; 0 until it is rendered */
+};
+
 struct campaign_view {
     int64_t id, account_id;
     const char *account, *reference, *kind, *channel, *status, *detail, *title, *message_template;
@@ -94,10 +102,12 @@ struct campaign_view {
     /* planned = the sum of the nine that follow it */
     int64_t planned, pending, sending, in_doubt, sent, delivered, failed, expired, suppressed,
         cancelled;
-    int64_t segments; /* the quote in tokens */
+    int64_t segments; /* the quote in tokens, the follow-up's share included */
     int64_t captured, released, cost_e4;
     const char *currency; /* of cost_e4; "" while nothing was charged */
     bool hold;
+    struct campaign_following follow_up;
+    int64_t parent;            /* the campaign that it follows; 0: none */
     const struct voice *voice; /* what its calls are about (campaign/voice.h); NULL of SMS */
 };
 

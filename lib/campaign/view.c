@@ -18,9 +18,12 @@
     "       n.suppressed, n.cancelled, c.segments + c.follow_segments, n.captured, n.released, "   \
     "n.cost_e4, c.hold,"                                                                           \
     "       (SELECT r.currency::text FROM recipients r"                                            \
-    "         WHERE r.campaign_id = c.id AND r.currency IS NOT NULL AND n.cost_e4 > 0 LIMIT 1)"    \
+    "         WHERE r.campaign_id = c.id AND r.currency IS NOT NULL AND n.cost_e4 > 0 LIMIT 1),"   \
+    "       c.parent_id, f.id, f.channel, f.status, array_to_string(f.follow_words, ','),"         \
+    "       c.follow_segments"                                                                     \
     "  FROM campaigns c"                                                                           \
     "  JOIN accounts a ON a.id = c.account_id"                                                     \
+    "  LEFT JOIN campaigns f ON f.parent_id = c.id"                                                \
     "  JOIN campaign_counts n ON n.campaign_id = c.id"
 
 static const struct db_statement find_campaign = {
@@ -108,6 +111,12 @@ static void read_view(struct reader *from, struct campaign_view *view)
     }
     view->hold = db_get_bool(from->result, from->row, from->col++);
     view->currency = next_text(from);
+    view->parent = next_int(from);
+    view->follow_up.id = next_int(from);
+    view->follow_up.channel = next_text(from);
+    view->follow_up.status = next_text(from);
+    view->follow_up.when = next_text(from);
+    view->follow_up.tokens = next_int(from);
     if (from->col != db_columns(from->result)) {
         panic("campaign view: %d columns read of %d", from->col, db_columns(from->result));
     }

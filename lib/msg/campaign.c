@@ -42,8 +42,8 @@ static const struct shape voice_shape = {
 };
 
 static const struct field follow_up_fields[] = {
-    FIELD_STRINGS(struct campaign_follow_up, when, 0, CAMPAIGN_FOLLOW_WORDS_MAX, 16,
-                  FIELD_OPTIONAL),
+    FIELD_STRINGS(struct campaign_follow_up, when, 0, CAMPAIGN_FOLLOW_WORDS_MAX,
+                  CAMPAIGN_FOLLOW_WORD_MAX, FIELD_OPTIONAL),
     FIELD_STR(struct campaign_follow_up, message_template, 0, CAMPAIGN_TEMPLATE_MAX,
               FIELD_OPTIONAL),
     FIELD_STR(struct campaign_follow_up, sender_id, 0, SENDER_ID_MAX, FIELD_OPTIONAL),

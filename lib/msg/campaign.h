@@ -60,11 +60,12 @@ struct campaign_voice {
 
 /*
  * A campaign on the other channel for whoever the first did not reach: within its quote and hold.
- * There is one when it has a text or an audio.
+ * There is one when anything is said of it; then it has a text or an audio.
  */
 #define CAMPAIGN_FOLLOW_WORDS_MAX 6
+#define CAMPAIGN_FOLLOW_WORD_MAX 16
 struct campaign_follow_up {
-    struct strings when; /* ends of the first's recipients; none: as campaign_follow_words() says */
+    struct strings when; /* ends of the first's recipients; none: the usual, see follow_up.c */
     const char *message_template;
     const char *sender_id;
     struct campaign_voice voice; /* when the first is an SMS */

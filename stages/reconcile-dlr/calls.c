@@ -106,8 +106,9 @@ static bool is_answered(const struct call *call)
 static int16_t listened(const struct callee *callee, const struct call *call)
 {
     int64_t heard_ms = call->duration_s * 1000;
+    int64_t percent = heard_ms >= callee->content_ms ? 100 : heard_ms * 100 / callee->content_ms;
 
-    return heard_ms >= callee->content_ms ? 100 : (int16_t)(heard_ms * 100 / callee->content_ms);
+    return (int16_t)percent;
 }
 
 static bool is_called_again(const struct reconcile_conf *conf, const struct callee *callee,

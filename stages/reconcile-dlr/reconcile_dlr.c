@@ -2,9 +2,11 @@
  * reconcile-dlr - what the provider tells afterwards decides what became of each recipient
  *
  * Reads   delivery.reported.v1, sms.received.v1, call.reported.v1, callback.misread.v1
- * Emits   campaign.completed.v1; campaign.reserved.v1 for a follow-up whose first is over
- * Tables  recipients, batches, campaigns, calls, call_keys, unmatched_reports, unmatched_calls,
- *         odd_callbacks, inbound_messages, suppressions, network_usage; the ledger's
+ * Emits   campaign.completed.v1; campaign.reserved.v1 and campaign.changed.v1 for a follow-up whose
+ *         first is over
+ * Tables  recipients, batches, campaigns, campaign_chunks, campaign_rejects, calls, call_keys,
+ *         unmatched_reports, unmatched_calls, odd_callbacks, inbound_messages, suppressions,
+ *         network_usage; the ledger's
  *
  * Redelivery does no harm: a report is applied only to a recipient in the state before it, so the
  * second time it finds it said already; the other tables have unique keys. A call's end counts when
@@ -20,6 +22,9 @@
  * refund.h. Tokens of calls are taken when a recipient's last call has ended, for the minutes that
  * began; the rest of what was held goes back. A call nobody reports the end of is given up by the
  * clock.
+ *
+ * When a campaign is over, the one that follows it loses whoever it is not for and begins, or ends
+ * if nobody is left; see lib/campaign/follow_up.h. A tick that is lost tells the same again.
  *
  * Retried   the database says so. Rejected  never for what a provider wrote.
  */
@@ -319,7 +324,8 @@ static const struct stage_def reconcile_dlr_stage = {
     .summary = "what the provider tells afterwards decides what became of each recipient",
     .reads = (const struct shape *const[]){ &delivery_reported_v1, &sms_received_v1,
                                             &call_reported_v1, &callback_misread_v1, NULL },
-    .emits = (const struct shape *const[]){ &campaign_completed_v1, &campaign_reserved_v1, NULL },
+    .emits = (const struct shape *const[]){ &campaign_completed_v1, &campaign_changed_v1,
+                                            &campaign_reserved_v1, NULL },
     .conf = conf_items,
     .conf_size = sizeof(struct reconcile_conf),
     .deadline_ms = 10000,

@@ -16,7 +16,7 @@
 
 #define UNMATCHED_A_TICK 500
 #define COMPLETED_A_TICK 100
-#define FOLLOWED_A_TICK 20 /* steps of some thousand rows */
+#define SORTED_A_TICK 20 /* steps of some thousand rows */
 #define DOUBTS_A_TICK 500
 #define COUNTED_A_TICK 20000 /* recipients, by network: a few hundredths of a second */
 
@@ -326,35 +326,49 @@ static bool complete(struct stage *stage, const struct reconcile_conf *conf, str
     return true;
 }
 
-/*
- * Steps that sort rows are committed one by one; the one that begins a follow-up is the tick's
- * last, so that it is told before it is committed.
- */
-static bool follow_up(struct stage *stage, struct err *err)
+/* Takes whom they are not for out of follow-ups; nobody is told of it. */
+static bool sort_follow_ups(struct stage *stage, struct err *err)
 {
-    struct follow_up_begun begun;
-    char id[ID_TEXT_BYTES];
+    bool some = true;
 
-    for (int i = 0; i < FOLLOWED_A_TICK; i++) {
-        if (!follow_up_begin(stage_db(stage), stage_now_ms(stage), stage_arena(stage), &begun,
-                             err)) {
-            return false;
-        }
-        if (!begun.found || begun.id != 0) {
-            break;
-        }
-        if (!stage_commit(stage, err)) {
+    for (int i = 0; i < SORTED_A_TICK && some; i++) {
+        if (!follow_up_sort(stage_db(stage), &some, err) || !stage_commit(stage, err)) {
             return false;
         }
     }
-    id_format("cmp", begun.id, id);
-    if (begun.reserved) {
-        stage_emit_as(
-            stage, &campaign_reserved_v1, &(struct campaign_fact){ id },
-            &(struct emission){
-                .key = id, .correlation = id, .account = begun.account, .lane = &begun.lane });
+    return true;
+}
+
+static bool begin_follow_ups(struct stage *stage, struct err *err)
+{
+    const struct follow_up_begun *begun;
+    size_t count;
+
+    if (!follow_up_begin(stage_db(stage), stage_now_ms(stage), stage_arena(stage), &begun, &count,
+                         err)) {
+        return false;
     }
-    return !begun.completed || tell_campaign(stage, begun.id, &campaign_completed_v1, err);
+    for (size_t i = 0; i < count; i++) {
+        const char *status = begun[i].status;
+        char id[ID_TEXT_BYTES];
+
+        id_format("cmp", begun[i].id, id);
+        if (status != NULL && strcmp(status, "sending") == 0) {
+            stage_emit_as(stage, &campaign_reserved_v1, &(struct campaign_fact){ id },
+                          &(struct emission){ .key = id,
+                                              .correlation = id,
+                                              .account = begun[i].account,
+                                              .lane = &begun[i].lane });
+        }
+        if (status != NULL &&
+            !tell_campaign(stage, begun[i].id,
+                           campaign_status_is_final(status) ? &campaign_completed_v1
+                                                            : &campaign_changed_v1,
+                           err)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool sweep_tick(struct stage *stage, const struct reconcile_conf *conf, struct err *err)
@@ -369,5 +383,7 @@ bool sweep_tick(struct stage *stage, const struct reconcile_conf *conf, struct e
            calls_give_up(db, conf, stage_now_ms(stage), arena, err) && stage_commit(stage, err) &&
            usage_count(stage_db(stage), COUNTED_A_TICK, stage_now_ms(stage) - conf->no_report_ms,
                        NULL, err) &&
-           follow_up(stage, err) && complete(stage, conf, err);
+           stage_commit(stage, err) && sort_follow_ups(stage, err) &&
+           /* What is told is committed with the tick, once it is confirmed. */
+           complete(stage, conf, err) && begin_follow_ups(stage, err);
 }

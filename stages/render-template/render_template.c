@@ -9,7 +9,8 @@
  *
  * A campaign is rendered when as many chunks are in as its definition or its closing message said,
  * in whatever order they came. Redelivery does no harm: a chunk's row in campaign_chunks is there
- * already, and a campaign that is rendered tells it again under the same message id.
+ * already, and a campaign that is rendered tells it again under the same message id. Each chunk is
+ * rendered for the campaign's follow-up too, in the same transaction: both can be, or neither is.
  *
  * Retried   a chunk or closing of a campaign whose definition has not come yet.
  * Rejected  a definition that cannot be a campaign. A campaign that proves impossible later (a
@@ -196,7 +197,8 @@ static const struct db_statement pass_barrier = {
     "                     WHEN planned = suppressed THEN 'completed'"
     "                     WHEN hold THEN 'quoted' ELSE 'reserving' END,"
     "       follow_segments = coalesce((SELECT f.segments FROM campaigns f"
-    "                                    WHERE f.parent_id = c.id), 0)"
+    "                                    WHERE f.parent_id = c.id"
+    "                                      AND f.status = 'receiving'), 0)"
     "  FROM stranger s"
     " WHERE id = $1 AND status = 'receiving' AND chunks_done >= chunks_expected",
     1
@@ -208,7 +210,7 @@ static const struct db_statement let_wait = {
     "UPDATE campaigns f SET status = 'waiting', rendered_at = now()"
     "  FROM campaigns p"
     " WHERE f.id = $1 AND f.status = 'receiving' AND p.id = f.parent_id"
-    "   AND p.status <> 'receiving'",
+    "   AND p.rendered_at IS NOT NULL AND p.status <> 'refused'",
     1,
 };
 
@@ -282,7 +284,8 @@ static bool take_follow_up(struct stage *stage, const struct target *target,
     if (!load_target(stage, target->follow_up, &follow, err)) {
         return false;
     }
-    if (take_rows(stage, &follow, chunk, &inner)) {
+    if (strcmp(follow.campaign.status, "receiving") != 0 || /* cancelled by itself */
+        take_rows(stage, &follow, chunk, &inner)) {
         return true;
     }
     *err = inner;

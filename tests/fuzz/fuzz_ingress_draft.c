@@ -50,6 +50,13 @@ static void check_draft(const struct draft *draft, enum channel channel)
     check_text(definition->message_template, CAMPAIGN_TEMPLATE_MAX);
     check_text(definition->sender_id, SENDER_ID_MAX);
     check_voice(&definition->voice);
+    assert(definition->follow_up.when.count <= CAMPAIGN_FOLLOW_WORDS_MAX);
+    for (size_t i = 0; i < definition->follow_up.when.count; i++) {
+        check_text(definition->follow_up.when.items[i], CAMPAIGN_FOLLOW_WORD_MAX);
+    }
+    check_text(definition->follow_up.message_template, CAMPAIGN_TEMPLATE_MAX);
+    check_text(definition->follow_up.sender_id, SENDER_ID_MAX);
+    check_voice(&definition->follow_up.voice);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -160,6 +160,11 @@ static void many_rows_are_sorted_in_steps(void **state)
     while (some) {
         assert_true(follow_up_sort(fake_db(fake), &some, &err));
         scene_adds_up(fake);
+        assert_int_equal(
+            scene_number(fake,
+                         "SELECT sum(rows)::bigint FROM campaign_chunks WHERE campaign_id = %lld",
+                         (long long)pair.follow),
+            of(fake, pair.follow, "rows_received"));
         steps += some;
         assert_int_equal(of(fake, pair.follow, "follow_seq"),
                          steps * FOLLOW_UP_ROWS < 20000 ? steps * FOLLOW_UP_ROWS : 20000);

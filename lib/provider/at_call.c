@@ -206,15 +206,14 @@ static void judge_empty(const char *message, struct at_verdict *whole)
 static void tell_message(const char *message, struct at_verdict *whole, struct arena *arena)
 {
     const char *address = strstr(message, "://");
-    size_t len = strlen(message);
 
     if (address != NULL) {
         while (address > message && address[-1] != ' ') {
             address--;
         }
-        len = (size_t)(address - message);
+        message = arena_printf(arena, "%.*s<address>", (int)(address - message), message);
     }
-    detail_set(whole->detail, sizeof(whole->detail), arena_strndup(arena, message, len));
+    detail_set(whole->detail, sizeof(whole->detail), message);
 }
 
 static bool is_nothing(const struct loose *entries)

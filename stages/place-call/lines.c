@@ -93,7 +93,8 @@ static const struct db_statement wake_batches = {
     "          FROM batches b JOIN campaigns c ON c.id = b.campaign_id"
     "                         JOIN accounts a ON a.id = c.account_id"
     "         WHERE b.calling AND b.done_at IS NULL AND b.retry_at <= $1"
-    "           AND (b.woken_at IS NULL OR b.woken_at <= $1 - make_interval(secs => $2::int))"
+    "           AND (b.woken_at IS NULL OR b.woken_at < b.retry_at"
+    "                OR b.woken_at <= $1 - make_interval(secs => $2::int))"
     "           AND c.status = 'sending' AND NOT " ENDING
     "         ORDER BY b.campaign_id, b.batch LIMIT $3 FOR UPDATE OF b SKIP LOCKED) w"
     " WHERE b.campaign_id = w.campaign_id AND b.batch = w.batch"

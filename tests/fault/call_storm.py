@@ -16,7 +16,7 @@ import json
 from chain import check, expect, wait_for
 from voice import Caller
 
-RECIPIENTS = 1500
+RECIPIENTS = 1000
 BATCH = 25
 WORKERS = 3
 ATTEMPTS = 3
@@ -27,9 +27,9 @@ SETTINGS = {
     "VOICE_RATE_LIMIT_PER_SECOND": "300",
     "VOICE_JOB_ATTEMPTS": str(ATTEMPTS),
     # No day goes by in a test: whoever is in doubt, or whose end is lost, is given up soon.
-    "VOICE_DOUBT_WAIT": "3s",
-    "RECONCILE_DOUBT_DEADLINE": "8s",
-    "CALL_REPORT_DEADLINE": "8s",
+    "VOICE_DOUBT_WAIT": "2s",
+    "RECONCILE_DOUBT_DEADLINE": "5s",
+    "CALL_REPORT_DEADLINE": "5s",
     "SIM_FAULTS": json.dumps({
         "speed": 20, "ring_min_ms": 2000, "ring_max_ms": 8000, "no_answer_ms": 10000,
         "call_fate_times": 1, "call_no_answer": 0.1, "call_busy": 0.05, "call_unreachable": 0.03,

@@ -250,6 +250,29 @@ static void whoever_was_missed_is_called_again_in_time(void **state)
     assert_true(batch(fake, id, "calling AND pass = 3 AND sent = 5 AND retry_at IS NULL"));
 }
 
+/* A call ends between the waking and its message: the pass waits for that one's time, too. */
+static void a_batch_that_is_to_rest_longer_is_woken_again_in_time(void **state)
+{
+    struct fake_stage *fake = *state;
+    int64_t id = batch_of(fake, 3);
+
+    assert_done(fake, pace(fake, id));
+    missed(fake, id, "seq = 1", 10);
+    fake_stage_advance_ms(fake, 11000);
+    assert_true(fake_stage_tick(fake));
+    assert_int_equal(fake_stage_emitted_of(fake, READY), 1);
+    missed(fake, id, "seq = 2", 20);
+    assert_done(fake, pace(fake, id));
+    assert_int_equal(calls_count("calls"), 3);
+    assert_true(fake_stage_tick(fake));
+    assert_int_equal(fake_stage_emitted(fake), 0);
+    fake_stage_advance_ms(fake, 10000);
+    assert_true(fake_stage_tick(fake));
+    assert_int_equal(fake_stage_emitted_of(fake, READY), 1);
+    assert_done(fake, pace(fake, id));
+    assert_int_equal(calls_count("calls"), 5);
+}
+
 static void a_number_that_cannot_be_called_gives_its_tokens_back(void **state)
 {
     struct fake_stage *fake = *state;
@@ -558,6 +581,7 @@ int main(void)
         CALLING(a_batch_is_called_once_and_rests),
         CALLING(the_batch_ends_after_its_last_call),
         CALLING(whoever_was_missed_is_called_again_in_time),
+        CALLING(a_batch_that_is_to_rest_longer_is_woken_again_in_time),
         CALLING(a_number_that_cannot_be_called_gives_its_tokens_back),
         CALLING(whoever_was_reached_before_stays_reached),
         CALLING(without_an_answer_calls_are_in_doubt_and_the_batch_waits_for_word),

@@ -37,6 +37,30 @@ static const struct db_statement by_network = {
     1
 };
 
+static const struct db_statement calls_by_word = {
+    "report_calls",
+    "SELECT word, count(*), sum((duration_s + 59) / 60)::bigint FROM calls"
+    " WHERE campaign_id = $1 GROUP BY word ORDER BY count(*) DESC, word",
+    1
+};
+/* A recipient who presses several is counted for each. */
+static const struct db_statement keys_by_label = {
+    "report_keys",
+    "SELECT left(k.keys, 1) || coalesce(' ' || (v.answers ->> left(k.keys, 1)),"
+    "                                   CASE left(k.keys, 1) WHEN v.repeat_key THEN ' again'"
+    "                                                        WHEN v.stop_key THEN ' stop' END, ''),"
+    "       count(DISTINCT k.seq)"
+    "  FROM call_keys k JOIN voice_campaigns v ON v.campaign_id = k.campaign_id"
+    " WHERE k.campaign_id = $1 AND k.keys <> '' GROUP BY 1 ORDER BY 2 DESC, 1",
+    1
+};
+static const struct db_statement find_hold = {
+    "report_hold",
+    "SELECT captured - refunded, released + refunded, amount - captured - released"
+    "  FROM token_holds WHERE id = $1",
+    1,
+};
+
 static void put(const char *label, const char *value)
 {
     printf("  %-28s %s\n", label, value);
@@ -74,7 +98,7 @@ static bool put_recipients(struct ctl *ctl, const struct campaign_view *view, st
     put_count(ctl, "planned", view->planned);
     printf("Recipients\n");
     put_count(ctl, "delivered", view->delivered);
-    put_count(ctl, "sent, no report", view->sent);
+    put_count(ctl, view->voice ? "called, not ended" : "sent, no report", view->sent);
     put_count(ctl, "failed", view->failed);
     if (!put_reasons(ctl, &failures_by_reason, view->id, err)) {
         return false;
@@ -111,21 +135,51 @@ static bool put_networks(struct ctl *ctl, const struct campaign_view *view, stru
     return true;
 }
 
-static void put_tokens(struct ctl *ctl, const struct campaign_view *view)
+/* Calls that have ended, by how. Minutes are those that are paid, begun ones. */
+static bool put_calls(struct ctl *ctl, const struct campaign_view *view, struct err *err)
 {
-    int64_t open = view->reserved_at ? view->segments - view->captured - view->released : 0;
+    AUTO_DB_RESULT struct db_result *words = NULL;
+    AUTO_DB_RESULT struct db_result *keys = NULL;
+    struct db_value id = db_int8(view->id);
 
+    if (view->voice == NULL) {
+        return true;
+    }
+    if (!db_query(ctl->db, &calls_by_word, &id, &words, err) ||
+        !db_query(ctl->db, &keys_by_label, &id, &keys, err)) {
+        return false;
+    }
+    printf("Calls %34s %12s\n", "ended", "minutes");
+    for (int i = 0; i < db_rows(words); i++) {
+        printf("  %-28s %9s %12s\n", db_get_text(words, i, 0),
+               ctl_number(ctl, db_get_int(words, i, 1)), ctl_number(ctl, db_get_int(words, i, 2)));
+    }
+    if (db_rows(keys) > 0) {
+        printf("Keys %35s\n", "recipients");
+    }
+    for (int i = 0; i < db_rows(keys); i++) {
+        printf("  %-28s %9s\n", db_get_text(keys, i, 0), ctl_number(ctl, db_get_int(keys, i, 1)));
+    }
+    return true;
+}
+
+static bool put_tokens(struct ctl *ctl, const struct campaign_view *view, struct err *err)
+{
+    AUTO_DB_RESULT struct db_result *hold = NULL;
+
+    if (!db_query(ctl->db, &find_hold, (struct db_value[]){ db_int8(view->id) }, &hold, err)) {
+        return false;
+    }
     printf("Tokens\n");
     put_count(ctl, "quoted", view->segments);
-    put_count(ctl, "spent", view->captured);
-    put_count(ctl, "released by refusals", view->released);
-    put_count(ctl,
-              strcmp(view->status, "cancelled") == 0 || strcmp(view->status, "expired") == 0
-                  ? "not spent, given back"
-                  : "still reserved",
-              open);
+    if (db_rows(hold) > 0) {
+        put_count(ctl, "spent", db_get_int(hold, 0, 0));
+        put_count(ctl, "given back", db_get_int(hold, 0, 1));
+        put_count(ctl, "still reserved", db_get_int(hold, 0, 2));
+    }
     printf("Cost\n");
     put("charged by the provider", money_format(ctl, view->cost_e4, view->currency));
+    return true;
 }
 
 /* One line per part of the chain: the time between two stamps of the campaign's row. */
@@ -167,10 +221,10 @@ static bool report(struct ctl *ctl, struct err *err)
     }
     printf("Campaign %s, \"%s\", of %s: %s%s%s\n", ctl->arguments[0], view.title, view.account,
            view.status, *view.detail ? ", " : "", view.detail);
-    if (!put_recipients(ctl, &view, err) || !put_networks(ctl, &view, err)) {
+    if (!put_recipients(ctl, &view, err) || !put_calls(ctl, &view, err) ||
+        !put_networks(ctl, &view, err) || !put_tokens(ctl, &view, err)) {
         return false;
     }
-    put_tokens(ctl, &view);
     put_times(&view);
     return true;
 }

@@ -99,6 +99,10 @@ def test_keys_are_answers_and_9_stops(chain):
     voice = caller.stats(campaign)["voice"]
     expect((voice["answers"]["2"]["recipients"], voice["answers"]["3"]["recipients"],
             voice["stopped"]), (5, 0, 3), "answers: %r" % voice)
+    report = chain.tumactl("campaign", "report", campaign.name)
+    lines = [" ".join(line.split()) for line in report.splitlines()]
+    for line in ("completed 20 20", "2 Ndiyo 5", "1 again 5", "9 stop 3", "still reserved 0"):
+        check(line in lines, "%r in %s" % (line, report))
     stopped = chain.sql("SELECT msisdn FROM suppressions WHERE reason = 'pressed_stop' ORDER BY 1")
     expect([entry["msisdn"] for entry in stopped], [msisdn(phone) for phone in phones[10:13]],
            "suppressed")

@@ -255,6 +255,13 @@ static void an_idle_connection_lives_while_it_is_pumped(void **state)
     broker_consumer_destroy(con);
 }
 
+/* A test that fails must not leave it frozen to the next. */
+static int thaw(void **state)
+{
+    (void)state;
+    return kill((pid_t)number(servers_get("RABBITMQ_PID")), SIGCONT);
+}
+
 /* Frozen, not dead: the kernel still takes and acknowledges bytes for it. */
 static void a_frozen_broker_is_noticed_and_found_again(void **state)
 {
@@ -286,7 +293,12 @@ static void a_frozen_broker_is_noticed_and_found_again(void **state)
         int64_t call_ms = clock_mono_ms();
 
         broker_publisher_pump(pub, 50, count_outcome, &outcomes);
-        assert_int_equal(broker_consumer_next(con, 50, &delivery), BROKER_NOTHING);
+        /* On a slow machine the first connection may be lost before, and its copy be here already.
+         */
+        if (broker_consumer_next(con, 50, &delivery) == BROKER_DELIVERY) {
+            assert_string_equal(delivery.id, "before");
+            broker_delivery_free(&delivery);
+        }
         /* Each may spend 5 s on a connection that is accepted and not answered. */
         assert_in_range(clock_mono_ms() - call_ms, 0, 10000 + QUICK_MS);
         assert_in_range(clock_mono_ms() - start_ms, 0, WAIT_MS);
@@ -310,7 +322,7 @@ int main(void)
         cmocka_unit_test(an_alarm_blocks_publishing_and_nothing_else),
         cmocka_unit_test(a_publisher_may_go_during_an_alarm),
         cmocka_unit_test(an_idle_connection_lives_while_it_is_pumped),
-        cmocka_unit_test(a_frozen_broker_is_noticed_and_found_again),
+        cmocka_unit_test_teardown(a_frozen_broker_is_noticed_and_found_again, thaw),
         cmocka_unit_test(a_restarted_broker_loses_nothing),
         cmocka_unit_test(a_killed_broker_loses_nothing),
     };

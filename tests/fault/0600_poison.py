@@ -12,6 +12,7 @@ GARBAGE = {
     "split-batches": ("tuma.campaigns", "batch.done.normal", "batch.done.v1"),
     "rate-limit": ("tuma.campaigns", "batch.ready.sms.normal", "batch.ready.v1"),
     "send-sms": ("tuma.campaigns", "batch.paced.sms.normal", "batch.paced.v1"),
+    "place-call": ("tuma.campaigns", "batch.paced.voice.normal", "batch.paced.v1"),
     "reconcile-dlr": ("tuma.reports", "delivery.reported.normal", "delivery.reported.v1"),
 }
 BODIES = {

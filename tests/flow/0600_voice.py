@@ -5,8 +5,9 @@ import json
 from chain import expect, check, msisdn
 from voice import Caller, recording
 
+# Twenty milliseconds a second; phones ring for a second or two, as phones do.
 SETTINGS = {
-    "SIM_FAULTS": json.dumps({"speed": 50, "ring_min_ms": 200, "ring_max_ms": 2000}),
+    "SIM_FAULTS": json.dumps({"speed": 50, "ring_min_ms": 40000, "ring_max_ms": 90000}),
 }
 COUNT = 150
 

@@ -6,7 +6,7 @@ from chain import expect, check, msisdn
 from voice import Caller, recording
 
 SETTINGS = {
-    "SIM_FAULTS": json.dumps({"speed": 50, "ring_min_ms": 200, "ring_max_ms": 2000}),
+    "SIM_FAULTS": json.dumps({"speed": 50, "ring_min_ms": 20000, "ring_max_ms": 50000}),
 }
 COUNT = 150
 

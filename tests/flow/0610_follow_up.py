@@ -6,7 +6,7 @@ from chain import Campaign, check, expect, id_text, msisdn, wait_for
 from voice import Caller, recording
 
 SETTINGS = {
-    "SIM_FAULTS": json.dumps({"speed": 50, "ring_min_ms": 200, "ring_max_ms": 2000,
+    "SIM_FAULTS": json.dumps({"speed": 50, "ring_min_ms": 20000, "ring_max_ms": 50000,
                               "no_answer_ms": 500}),
     "VOICE_JOB_ATTEMPTS": "2",
 }

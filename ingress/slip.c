@@ -18,25 +18,7 @@ bool slip_wanted(const struct request *req)
 static void put_escaped(struct str *out, const char *text)
 {
     for (; *text != '\0'; text++) {
-        switch (*text) {
-        case '&':
-            str_puts(out, "&amp;");
-            break;
-        case '<':
-            str_puts(out, "&lt;");
-            break;
-        case '>':
-            str_puts(out, "&gt;");
-            break;
-        case '"':
-            str_puts(out, "&quot;");
-            break;
-        case '\'':
-            str_puts(out, "&#39;");
-            break;
-        default:
-            str_putc(out, *text);
-        }
+        str_put_markup(out, *text);
     }
 }
 

@@ -101,6 +101,23 @@ static void show_texts(struct ctl *ctl, const struct campaign_view *view)
     }
 }
 
+/* Both lines only where there is something to say. */
+static void show_follow_up(struct ctl *ctl, const struct campaign_view *view)
+{
+    const struct campaign_following *follow = &view->follow_up;
+    char id[ID_TEXT_BYTES];
+
+    if (follow->id != 0) {
+        id_format("cmp", follow->id, id);
+        printf("%-12s %s by %s, %s, for %s; %s of what is quoted\n", "follow-up", id,
+               follow->channel, follow->status, follow->when, ctl_number(ctl, follow->tokens));
+    }
+    if (view->parent != 0) {
+        id_format("cmp", view->parent, id);
+        printf("%-12s %s\n", "follows", id);
+    }
+}
+
 static bool show(struct ctl *ctl, struct err *err)
 {
     struct campaign_view view;
@@ -126,6 +143,7 @@ static bool show(struct ctl *ctl, struct err *err)
         printf("%-12s %s\n", counts[i].name, ctl_number(ctl, counts[i].value));
     }
     printf("%-12s %s\n", "cost", money_format(ctl, view.cost_e4, view.currency));
+    show_follow_up(ctl, &view);
     return true;
 }
 

@@ -67,6 +67,30 @@ void str_putc(struct str *str, char c)
     str->len++;
 }
 
+void str_put_markup(struct str *str, char c)
+{
+    switch (c) {
+    case '&':
+        str_puts(str, "&amp;");
+        break;
+    case '<':
+        str_puts(str, "&lt;");
+        break;
+    case '>':
+        str_puts(str, "&gt;");
+        break;
+    case '"':
+        str_puts(str, "&quot;");
+        break;
+    case '\'':
+        str_puts(str, "&#39;");
+        break;
+    default:
+        str_putc(str, c);
+        break;
+    }
+}
+
 void str_vprintf(struct str *str, const char *fmt, va_list args)
 {
     va_list again;

@@ -37,6 +37,9 @@ void str_vprintf(struct str *str, const char *fmt, va_list args)
  */
 char *str_room(struct str *str, size_t len);
 
+/* Appends a byte as it stands in a text or attribute of XML or HTML: & < > " and ' escaped. */
+void str_put_markup(struct str *str, char c);
+
 /* Appends the decimal digits of value; several times faster than str_printf. */
 void str_put_int(struct str *str, int64_t value);
 

@@ -266,7 +266,7 @@ static bool give_up(struct db *db, const struct follow_up *follow, int64_t now_m
     const bool waits =
         strcmp(follow->status, "waiting") == 0 || strcmp(follow->status, "receiving") == 0;
     const char *detail =
-        arena_printf(arena, "the campaign that it follows was %s", follow->parent_status);
+        arena_printf(arena, "the campaign that it follows is %s", follow->parent_status);
 
     if (waits ? !become(db, follow, "cancelled", detail, now_ms, begun, err)
               : !db_run(db, &set_done, (struct db_value[]){ db_int8(follow->id) }, NULL, err)) {

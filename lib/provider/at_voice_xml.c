@@ -17,35 +17,11 @@ void at_xml_end(struct str *out)
     str_puts(out, "</Response>\n");
 }
 
-static void put_escaped(struct str *out, char c)
-{
-    switch (c) {
-    case '&':
-        str_puts(out, "&amp;");
-        break;
-    case '<':
-        str_puts(out, "&lt;");
-        break;
-    case '>':
-        str_puts(out, "&gt;");
-        break;
-    case '"':
-        str_puts(out, "&quot;");
-        break;
-    case '\'':
-        str_puts(out, "&apos;");
-        break;
-    default:
-        str_putc(out, c);
-        break;
-    }
-}
-
 static void put_attribute(struct str *out, const char *name, const char *value)
 {
     str_printf(out, " %s=\"", name);
     for (; *value != '\0'; value++) {
-        put_escaped(out, *value);
+        str_put_markup(out, *value);
     }
     str_putc(out, '"');
 }
@@ -60,7 +36,7 @@ static void put_text(struct str *out, const char *text)
         if (*text == '\t' || *text == '\n' || *text == '\r' || *text == ' ') {
             str_putc(out, ' ');
         } else if (len == 1 && !text_speech_is_mute(text, len)) {
-            put_escaped(out, *text);
+            str_put_markup(out, *text);
         } else if (len > 1 && !text_speech_is_mute(text, len)) {
             str_append(out, text, len);
         }

@@ -2,7 +2,9 @@
  * callee - who is meant, and what is known of them
  *
  * Two questions find them: by the campaign named, which is one look at one index, and, of what that
- * did not find, by the number in the campaigns of the last weeks.
+ * did not find, by the number in the campaigns of the last weeks. Recipients are looked up in a
+ * LATERAL of their own that OFFSET keeps apart: the planner, left a plain join, would know no
+ * better than to walk through a whole campaign for each.
  */
 #include "callee.h"
 
@@ -19,7 +21,8 @@ static const struct db_statement find_named = {
     "SELECT u.i, r.campaign_id, r.seq"
     "  FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS u(msisdn, campaign_id, i)"
     "  JOIN voice_campaigns v ON v.campaign_id = u.campaign_id"
-    "  JOIN recipients r ON r.campaign_id = u.campaign_id AND r.msisdn = u.msisdn",
+    " CROSS JOIN LATERAL (SELECT x.campaign_id, x.seq FROM recipients x"
+    "                      WHERE x.campaign_id = u.campaign_id AND x.msisdn = u.msisdn OFFSET 0) r",
     2,
 };
 
@@ -43,8 +46,9 @@ static const struct db_statement find_unnamed = {
     "                         OR EXISTS (SELECT FROM calls k WHERE k.campaign_id = r.campaign_id"
     "                                       AND k.seq = r.seq AND k.session_id = r.provider_id))"
     "                   THEN 2 END AS rank"
-    "         FROM recipients r JOIN campaigns c ON c.id = r.campaign_id AND c.channel = 'voice'"
-    "        WHERE r.msisdn = u.msisdn AND r.campaign_id >= $5) r"
+    "         FROM (SELECT * FROM recipients x"
+    "                WHERE x.msisdn = u.msisdn AND x.campaign_id >= $5 OFFSET 0) r"
+    "         JOIN campaigns c ON c.id = r.campaign_id AND c.channel = 'voice') r"
     " WHERE r.rank IS NOT NULL ORDER BY u.i, r.rank",
     6,
 };
@@ -123,24 +127,24 @@ static int by_place(const void *a, const void *b)
     return (x->seq > y->seq) - (x->seq < y->seq);
 }
 
-/* The batch of a row: the last that begins at or before it. */
-#define BATCH_OF(columns, campaign, seq)                                                           \
-    "LATERAL (SELECT " columns " FROM batches y WHERE y.campaign_id = " campaign                   \
-    " AND y.first_seq <= " seq " ORDER BY y.first_seq DESC LIMIT 1)"
-
+/*
+ * One after the other in the order of the places, which is that of the batches: of LIMIT the
+ * planner makes a look for each. As a join it may read all batches of a campaign for each place.
+ */
 static const struct db_statement lock_batches = {
     "callee_lock_batches",
-    "SELECT FROM batches b"
-    " WHERE (b.campaign_id, b.batch) IN (SELECT u.campaign_id, x.batch"
-    "                                      FROM unnest($1::bigint[], $2::int[])"
-    "                                           AS u(campaign_id, seq)"
-    "                                     CROSS JOIN " BATCH_OF(
-        "y.batch", "u.campaign_id", "u.seq") " x)"
-                                             " ORDER BY b.campaign_id, b.batch FOR UPDATE OF b",
+    "SELECT FROM unnest($1::bigint[], $2::int[]) AS u(campaign_id, seq)"
+    " CROSS JOIN LATERAL (SELECT FROM batches b"
+    "                      WHERE b.campaign_id = u.campaign_id AND b.first_seq <= u.seq"
+    "                      ORDER BY b.first_seq DESC LIMIT 1 FOR UPDATE OF b) b",
     2,
 };
 
-/* A statement of its own, after the locks: it sees what those before us have written. */
+/*
+ * A statement of its own, after the locks: it sees what those before us have written. Here too
+ * LIMIT keeps it to a look for each place; as joins the recipients, or the keys, of whole campaigns
+ * are read for each as soon as the planner takes these for small.
+ */
 static const struct db_statement read_callees = {
     "callee_read",
     "SELECT r.campaign_id, r.seq, b.batch, c.account_id, r.msisdn, r.state, r.segments, r.attempts,"
@@ -149,23 +153,23 @@ static const struct db_statement read_callees = {
     "       b.done_at IS NULL AND c.status IN ('sending', 'paused')"
     "           AND (c.expires_at IS NULL OR c.expires_at > $3),"
     "       k.tokens, k.heard, k.has_ended,"
-    "       EXISTS (SELECT FROM call_keys p JOIN voice_campaigns v ON v.campaign_id = p.campaign_id"
-    "                WHERE p.campaign_id = r.campaign_id AND p.seq = r.seq"
-    "                  AND v.stop_key <> '' AND left(p.keys, 1) = v.stop_key)"
+    "       coalesce((SELECT true FROM voice_campaigns v"
+    "                   JOIN call_keys p ON p.campaign_id = v.campaign_id"
+    "                  WHERE v.campaign_id = r.campaign_id AND v.stop_key <> ''"
+    "                    AND p.seq = r.seq AND left(p.keys, 1) = v.stop_key LIMIT 1), false)"
     "  FROM unnest($1::bigint[], $2::int[]) AS u(campaign_id, seq)"
-    "  JOIN recipients r ON r.campaign_id = u.campaign_id AND r.seq = u.seq"
+    " CROSS JOIN LATERAL (SELECT * FROM recipients x"
+    "                      WHERE x.campaign_id = u.campaign_id AND x.seq = u.seq LIMIT 1) r"
     "  JOIN campaigns c ON c.id = r.campaign_id"
-    " CROSS JOIN " BATCH_OF(
-        "y.*", "r.campaign_id",
-        "r.seq") " b"
-                 " CROSS JOIN LATERAL (SELECT coalesce(sum(tokens), 0)::int AS tokens,"
-                 "                            count(*) FILTER (WHERE word = 'completed')::int AS "
-                 "heard,"
-                 "                            coalesce(bool_or(session_id = r.provider_id), false) "
-                 "AS has_ended"
-                 "                       FROM calls k"
-                 "                      WHERE k.campaign_id = r.campaign_id AND k.seq = r.seq) k"
-                 " ORDER BY r.campaign_id, r.seq",
+    " CROSS JOIN LATERAL (SELECT * FROM batches y"
+    "                      WHERE y.campaign_id = r.campaign_id AND y.first_seq <= r.seq"
+    "                      ORDER BY y.first_seq DESC LIMIT 1) b"
+    " CROSS JOIN LATERAL (SELECT coalesce(sum(tokens), 0)::int AS tokens,"
+    "                           count(*) FILTER (WHERE word = 'completed')::int AS heard,"
+    "                           coalesce(bool_or(session_id = r.provider_id), false) AS has_ended"
+    "                      FROM calls k"
+    "                     WHERE k.campaign_id = r.campaign_id AND k.seq = r.seq) k"
+    " ORDER BY r.campaign_id, r.seq",
     3,
 };
 

@@ -10,6 +10,7 @@
 
 #include "apply.h"
 #include "base/id.h"
+#include "ends.h"
 
 #define DAY_MS (24LL * 3600 * 1000)
 #define DOUBLED_MOST 16 /* a pause grows by that many steps */
@@ -63,26 +64,10 @@ const char *call_raw(const struct call *call, struct arena *arena)
                         call->currency, call->status, call->cause);
 }
 
-static const struct db_statement find_call = {
-    "calls_find",
-    "SELECT FROM calls WHERE campaign_id = $1 AND seq = $2 AND session_id = $3",
-    3,
-};
-
 /* It has to wait, unless it was told before. */
-static bool hold_back(struct db *db, const struct callee *callee, struct call *call,
-                      struct err *err)
+static void hold_back(const struct ends *ends, const struct callee *callee, struct call *call)
 {
-    AUTO_DB_RESULT struct db_result *found = NULL;
-
-    if (!db_query(db, &find_call,
-                  (struct db_value[]){ db_int8(callee->campaign_id), db_int4(callee->seq),
-                                       db_text(call->session) },
-                  &found, err)) {
-        return false;
-    }
-    call->fate = db_rows(found) > 0 ? CALL_KNOWN : CALL_WAITS;
-    return true;
+    call->fate = ends_has(ends, callee, call) ? CALL_KNOWN : CALL_WAITS;
 }
 
 /* What a call is to the recipient. */
@@ -121,8 +106,9 @@ static bool is_answered(const struct call *call)
 static int16_t listened(const struct callee *callee, const struct call *call)
 {
     int64_t heard_ms = call->duration_s * 1000;
+    int64_t percent = heard_ms >= callee->content_ms ? 100 : heard_ms * 100 / callee->content_ms;
 
-    return heard_ms >= callee->content_ms ? 100 : (int16_t)(heard_ms * 100 / callee->content_ms);
+    return (int16_t)percent;
 }
 
 static bool is_called_again(const struct reconcile_conf *conf, const struct callee *callee,
@@ -148,35 +134,6 @@ static int64_t pause_ms(const struct reconcile_conf *conf, const struct callee *
     return pause < DAY_MS ? pause : DAY_MS;
 }
 
-static const struct db_statement add_call = {
-    "calls_add",
-    "INSERT INTO calls (campaign_id, seq, session_id, word, status, cause, duration_s, listened,"
-    "                   tokens, cost_e4, currency, ended_at)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, nullif($11, ''), $12)"
-    " ON CONFLICT ON CONSTRAINT calls_pkey DO NOTHING",
-    12,
-};
-
-static bool add(struct db *db, const struct callee *callee, const struct call *call, int32_t tokens,
-                bool *out_new, struct err *err)
-{
-    int64_t rows;
-
-    if (!db_run(db, &add_call,
-                (struct db_value[]){
-                    db_int8(callee->campaign_id), db_int4(callee->seq), db_text(call->session),
-                    db_text(call->end.word), db_text(call->status), db_text(call->cause),
-                    db_int4((int32_t)call->duration_s),
-                    is_answered(call) ? db_int2(listened(callee, call)) : db_null(),
-                    db_int2((int16_t)tokens), db_int8(call->amount_e4), db_text(call->currency),
-                    db_time(call->received_ms) },
-                &rows, err)) {
-        return false;
-    }
-    *out_new = rows == 1;
-    return true;
-}
-
 /* What a call that is told now costs the account: nothing once the recipient's end is paid. */
 static int32_t tokens_of(const struct callee *callee, const struct call *call)
 {
@@ -189,29 +146,28 @@ static int32_t tokens_of(const struct callee *callee, const struct call *call)
     return tokens < left ? tokens : left > 0 ? left : 0;
 }
 
-static bool take_end(struct db *db, const struct reconcile_conf *conf, struct callee *callee,
-                     struct call *call, int64_t now_ms, struct err *err)
+static void take_end(struct ends *ends, const struct reconcile_conf *conf, struct callee *callee,
+                     struct call *call, int64_t now_ms)
 {
     enum part part = part_of(callee, call);
     bool again = part == PART_AWAITED && is_called_again(conf, callee, call);
     int32_t tokens = tokens_of(callee, call);
-    bool is_new, reached;
+    bool reached;
 
     if (callee->state == CALLEE_PENDING || (again && callee->is_claimed)) {
-        return hold_back(db, callee, call, err);
+        hold_back(ends, callee, call);
+        return;
     }
-    if (!add(db, callee, call, tokens, &is_new, err)) {
-        return false;
-    }
-    if (!is_new) {
+    if (ends_has(ends, callee, call)) {
         call->fate = CALL_KNOWN;
-        return true;
+        return;
     }
+    ends_add(ends, callee, call, is_answered(call) ? listened(callee, call) : -1, tokens);
     callee->heard += is_answered(call);
     callee->tokens += tokens;
     callee_pay(callee, call->amount_e4, call->currency);
     if (part == PART_OTHER) {
-        return true;
+        return;
     }
     callee->session = callee->new_session = call->session;
     callee->has_ended = true;
@@ -225,7 +181,6 @@ static bool take_end(struct db *db, const struct reconcile_conf *conf, struct ca
         callee_end(callee, reached ? CALLEE_DELIVERED : CALLEE_FAILED,
                    reached ? NULL : call->end.word, call->received_ms);
     }
-    return true;
 }
 
 static const struct db_statement add_keys = {
@@ -287,15 +242,18 @@ static bool suppress_stopped(struct db *db, const struct callees *callees, struc
                   NULL, err);
 }
 
-static bool take(struct db *db, const struct reconcile_conf *conf, struct callee *callee,
-                 struct call *call, int64_t now_ms, struct err *err)
+static bool take(struct db *db, struct ends *ends, const struct reconcile_conf *conf,
+                 struct callee *callee, struct call *call, int64_t now_ms, struct err *err)
 {
     call->fate = callee == NULL ? CALL_WAITS : CALL_APPLIED;
     if (callee == NULL) {
         return true;
     }
-    return call->ended ? take_end(db, conf, callee, call, now_ms, err)
-                       : take_keys(db, callee, call, err);
+    if (!call->ended) {
+        return take_keys(db, callee, call, err);
+    }
+    take_end(ends, conf, callee, call, now_ms);
+    return true;
 }
 
 static struct place *find_places(struct db *db, const struct reconcile_conf *conf,
@@ -320,20 +278,23 @@ bool calls_apply(struct db *db, const struct reconcile_conf *conf, struct call *
                  int64_t now_ms, struct arena *arena, struct callees *out_callees, struct err *err)
 {
     struct place *places;
+    struct ends ends;
 
     *out_callees = (struct callees){ 0 };
     if (count == 0) {
         return true;
     }
     places = find_places(db, conf, calls, count, now_ms, arena, err);
-    if (places == NULL || !callees_lock(db, places, count, now_ms, arena, out_callees, err)) {
+    if (places == NULL || !callees_lock(db, places, count, now_ms, arena, out_callees, err) ||
+        !ends_begin(db, calls, places, count, arena, &ends, err)) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {
-        if (!take(db, conf, callees_at(out_callees, places[i]), &calls[i], now_ms, err)) {
+        if (!take(db, &ends, conf, callees_at(out_callees, places[i]), &calls[i], now_ms, err)) {
             return false;
         }
     }
-    return callees_write(db, out_callees, now_ms, arena, err) &&
+    return ends_write(db, &ends, arena, err) &&
+           callees_write(db, out_callees, now_ms, arena, err) &&
            suppress_stopped(db, out_callees, arena, err);
 }

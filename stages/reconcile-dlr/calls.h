@@ -47,6 +47,7 @@ struct call {
     int64_t received_ms;
     struct at_call_end end; /* when ended */
     enum call_fate fate;
+    bool is_told; /* its end has a row in calls: see ends.h */
 };
 
 /* Gives words their meaning; texts are those of the message. */

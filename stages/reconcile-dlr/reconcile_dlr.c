@@ -4,8 +4,9 @@
  * Reads   delivery.reported.v1, sms.received.v1, call.reported.v1, callback.misread.v1
  * Emits   campaign.completed.v1; campaign.reserved.v1 and campaign.changed.v1 for a follow-up whose
  *         first is over
- * Tables  recipients, batches, campaigns, calls, call_keys, unmatched_reports, unmatched_calls,
- *         odd_callbacks, inbound_messages, suppressions, network_usage; the ledger's
+ * Tables  recipients, batches, campaigns, campaign_chunks, campaign_rejects, calls, call_keys,
+ *         unmatched_reports, unmatched_calls, odd_callbacks, inbound_messages, suppressions,
+ *         network_usage; the ledger's
  *
  * Redelivery does no harm: a report is applied only to a recipient in the state before it, so the
  * second time it finds it said already; the other tables have unique keys. A call's end counts when
@@ -21,6 +22,9 @@
  * refund.h. Tokens of calls are taken when a recipient's last call has ended, for the minutes that
  * began; the rest of what was held goes back. A call nobody reports the end of is given up by the
  * clock.
+ *
+ * When a campaign is over, the one that follows it loses whoever it is not for and begins, or ends
+ * if nobody is left; see lib/campaign/follow_up.h. A tick that is lost tells the same again.
  *
  * Retried   the database says so. Rejected  never for what a provider wrote.
  */

@@ -9,7 +9,8 @@
  *
  * A campaign is rendered when as many chunks are in as its definition or its closing message said,
  * in whatever order they came. Redelivery does no harm: a chunk's row in campaign_chunks is there
- * already, and a campaign that is rendered tells it again under the same message id.
+ * already, and a campaign that is rendered tells it again under the same message id. Each chunk is
+ * rendered for the campaign's follow-up too, in the same transaction: both can be, or neither is.
  *
  * Retried   a chunk or closing of a campaign whose definition has not come yet.
  * Rejected  a definition that cannot be a campaign. A campaign that proves impossible later (a
@@ -209,7 +210,7 @@ static const struct db_statement let_wait = {
     "UPDATE campaigns f SET status = 'waiting', rendered_at = now()"
     "  FROM campaigns p"
     " WHERE f.id = $1 AND f.status = 'receiving' AND p.id = f.parent_id"
-    "   AND p.status <> 'receiving'",
+    "   AND p.rendered_at IS NOT NULL AND p.status <> 'refused'",
     1,
 };
 

@@ -22,7 +22,7 @@ def machine(result):
 def run(one):
     """A campaign's times and what each process used."""
     print(f"\n{one['kind']}, {one['recipients']:,} recipients: uploaded {one['answered_s']} s, "
-          f"last accepted {one['accepted_s']} s ({one['rate_accepted']:,}/s), last delivered stored "
+          f"{one['words'][0]} {one['accepted_s']} s ({one['rate_accepted']:,}/s), {one['words'][1]} "
           f"{one['delivered_s']} s ({one['rate_delivered']:,}/s)")
     print("  marks: " + ", ".join(f"{name.removesuffix('_at')} {at}"
                                   for name, at in one["marks_s"].items()))
@@ -56,6 +56,47 @@ def sms(results):
               f"{result['cpu_us_per_recipient']:>9.1f}{result['bare_cpu_us_per_recipient']:>9.1f}"
               f"{result['rate_if_alone']:>10,.0f}")
     print("alone/s: what the CPU time would allow if nothing else ran and no core ever waited")
+
+
+def voice(results):
+    for result in results:
+        by_rate = sorted(result["runs"], key=lambda one: one["rate_delivered"])
+        one = by_rate[len(by_rate) // 2]
+        run(one)
+        print(f"  live calls answered meanwhile: {_xml(one['calls']['xml_ms'])}; from "
+              + _sources(one["sources"])
+              + f"; most at once {one['calls']['live_max']:,}, posts repeated "
+              f"{one['calls']['posts_repeated']}, dropped {one['calls']['dropped']}")
+        held = sorted(result["held_runs"], key=lambda one: one["rate"])
+        print(f"  all live at once: from {_sources(held[len(held) // 2]['sources'])}")
+    print(f"\n{'':<14}{'bare/s':>10}{'placed/s':>10}{'of bare':>9}{'ended/s':>10}{'CPU us':>9}"
+          f"{'bare us':>9}{'alone/s':>10}")
+    for result in results:
+        print(f"{result['kind']:<14}{result['bare_rate']:>10,.0f}{result['rate_placed']:>10,.0f}"
+              f"{result['placed_of_bare']:>9.1%}{result['rate_ended']:>10,.0f}"
+              f"{result['cpu_us_per_recipient']:>9.1f}{result['bare_cpu_us_per_recipient']:>9.1f}"
+              f"{result['rate_if_alone']:>10,.0f}")
+    print("all calls live at once, their posts answered:")
+    for result in results:
+        for name, one in ("ingress", result["answers"]), ("constant", result["bare_answers"]):
+            print(f"  {result['kind']:<14}{name:<10}{one['rate']:>8,.0f}/s {_xml(one['xml_ms'])}, "
+                  f"{one['cpu_us']:.1f} us of its CPU each")
+        print(f"  {'':<14}{'':<10}{result['answers_of_bare']:.0%} of the constant's rate")
+
+
+def _xml(times):
+    return ", ".join(f"{name} {times[name]:.2f} ms" for name in ("p50", "p99", "max"))
+
+
+def _sources(counts):
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items())) or "nowhere"
+
+
+def upload(result):
+    print(f"\na WAV file of {result['mib']} MiB: {result['mib_per_s']:,.0f} MiB/s, {result['cpu_s']} s of the "
+          f"ingress's CPU; hashing and writing alone {result['bare_mib_per_s']:,.0f} MiB/s; the "
+          f"ingress's memory at its peak {result['before_mib']} MiB before, {result['after_mib']} "
+          f"MiB after")
 
 
 def ledger(result):

@@ -27,7 +27,7 @@ def used_by_backends(stack, before):
             for name, seconds in sorted(used.items(), key=lambda pair: -pair[1]) if seconds > 0.005}
 
 
-def run_one(stack, kind, count, number, look=None):
+def run_one(stack, kind, count, number, look=None, channel=campaigns.Messages):
     """One campaign from its upload to its last report stored; look is asked before it is verified."""
     path = stack.dir / f"{kind}-{count}.csv"
     campaigns.write_csv(path, kind, count)
@@ -35,19 +35,20 @@ def run_one(stack, kind, count, number, look=None):
     stack.psql("CHECKPOINT")
     stack.groups.forget_peaks()
     before, backends_before = stack.groups.cpu(), backends(stack)
-    row, begun, answered = campaigns.upload(stack, kind, number, path)
+    row, begun, answered = channel.upload(stack, kind, number, path)
     seen = campaigns.await_delivered(stack, row, count)
     after = stack.groups.cpu()
     served = used_by_backends(stack, backends_before)
     peaks = stack.groups.peaks()
     campaigns.await_completed(stack, row)
-    accepted = stack.simulator.stats()["last_accept_ms"] / 1000
+    accepted = channel.last_accepted_s(stack)
     marks = campaigns.finish_times(stack, row)
     looked = look() if look else None
     stack.verify()
     cpu = {name: round(after[name] - before[name], 2) for name in after}
     return {
-        "kind": kind, "recipients": count, "answered_s": round(answered - begun, 3),
+        "kind": kind, "recipients": count, "words": channel.words,
+        "answered_s": round(answered - begun, 3),
         "marks_s": {name: round(at - begun, 3) for name, at in marks.items()},
         "accepted_s": round(accepted - begun, 3), "delivered_s": round(seen - begun, 3),
         "rate_accepted": round(count / (accepted - begun)),

@@ -17,9 +17,11 @@ from machine import Groups
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVERS = ROOT / "tests/support/servers"
 STAGES = ["render-template", "reserve-tokens", "split-batches", "rate-limit", "send-sms",
-          "place-call",          "reconcile-dlr"]
+          "place-call", "reconcile-dlr"]
 TOKEN = "bench-webhook-token"
 STARTED_S = 30
+# Of calls that last the 20 s of a recording: 20 ms, after ringing for 300 to 800.
+SHORT_CALLS = {"speed": 1000, "ring_min_ms": 300000, "ring_max_ms": 800000}
 EMPTY_S = 20  # of the last acknowledgements, a poll takes a second
 
 # What an operator gives a PostgreSQL that shares a small machine with everything else.
@@ -49,7 +51,7 @@ def build(folder):
     if not (folder / "build.ninja").exists():
         run("cmake", "-S", ROOT, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=RelWithDebInfo")
     run("cmake", "--build", folder, "--target", *STAGES, "ingress", "tumactl",
-        "africastalking-simulator", "bench_bare", "bench_ledger")
+        "africastalking-simulator", "report_sink", "bench_bare", "bench_bare_calls", "bench_ledger")
 
 
 def free_port():
@@ -91,13 +93,15 @@ class Psql:
 
 
 class Simulator:
-    """The provider, posting its reports to report_url."""
+    """The provider, posting its reports to report_url, what is said of calls to voice_url."""
 
-    def __init__(self, stack, name, report_url, connections):
+    def __init__(self, stack, name, report_url, connections, voice_url=""):
         self.process = stack.start(name, [stack.tool("tests/simulators/africastalking-simulator")], {
             "SIM_LISTEN": "127.0.0.1:0", "SIM_REPORT_URL": report_url,
             "SIM_REPORT_DELAY": stack.options.report_delay,
-            "SIM_REPORT_CONNECTIONS": str(connections),
+            "SIM_REPORT_CONNECTIONS": str(connections), "SIM_VOICE_URL": voice_url,
+            "SIM_VOICE_CONNECTIONS": str(stack.options.voice_connections),
+            "SIM_FAULTS": json.dumps(SHORT_CALLS),
             "SIM_BALANCE": "KES 1000000000.00"})
         self.url = "http://" + stack.listening(name)
 
@@ -112,9 +116,23 @@ class Simulator:
             found = json.load(reply)
         return found[0]["accepted_ms"] if found else None
 
+    def _post(self, path, body=b""):
+        urllib.request.urlopen(urllib.request.Request(f"{self.url}/_sim/{path}", body,
+                                                      method="POST"), timeout=30).close()
+
     def reset(self):
-        urllib.request.urlopen(urllib.request.Request(self.url + "/_sim/reset", method="POST"),
-                               timeout=30).close()
+        self._post("reset")
+
+    def faults(self, wanted):
+        """Until the next reset."""
+        self._post("faults", json.dumps(wanted).encode())
+
+    def stop_reports(self):
+        """Reports, and posts of calls, wait."""
+        self._post("stop-reports")
+
+    def start_reports(self):
+        self._post("start-reports")
 
 
 class Stack:
@@ -123,6 +141,9 @@ class Stack:
     def __init__(self, folder, options):
         self.build, self.options = folder, options
         self.counts_statements = options.profile or options.what == "ledger"
+        self.numbers_a_call_request = next(
+            (int(line.partition("=")[2]) for line in options.set
+             if line.startswith("VOICE_BATCH_SIZE=")), 100)
         self.processes = {}  # name -> Popen, in the order of their start
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="tuma-bench.", dir="/tmp"))
         self.env = {}
@@ -225,12 +246,18 @@ class Stack:
         self.url = f"http://127.0.0.1:{port}"
         self.simulator = Simulator(
             self, "simulator", f"{self.url}/api/messages/delivery-callback/{TOKEN}",
-            self.options.report_connections)
+            self.options.report_connections,
+            f"{self.url}/api/communications/webhooks/voice/{TOKEN}")
         self.env.update({
             "HTTP_LISTEN": f"127.0.0.1:{port}", "COMMUNICATIONS_WEBHOOK_TOKEN": TOKEN,
             "AT_USERNAME": "sandbox", "AT_API_KEY": "simulator-key",
             "AT_SMS_URL": self.simulator.url + "/version1", "AT_SMS_SENDER_ID": "TUMA",
             "SMS_RATE_LIMIT_PER_SECOND": "0",
+            "AT_VOICE_URL": self.simulator.url, "AT_VOICE_CALLER_ID": "+254711000000",
+            "VOICE_RATE_LIMIT_PER_SECOND": "0", "VOICE_CALLS_MAX": "0",
+            "VOICE_WORKER_CONCURRENCY": str(self.options.call_workers),
+            "PUBLIC_URL": self.url, "MEDIA_SECRET": "a secret of the bench alone, long enough",
+            "AUDIO_FOLDER": str(self.dir / "audio"), "AUDIO_BYTES_MAX": str(64 << 20),
             "RENDER_WORKER_CONCURRENCY": str(self.options.render_workers),
             "SMS_WORKER_CONCURRENCY": str(self.options.send_workers),
             "RECONCILE_WORKER_CONCURRENCY": str(self.options.reconcile_workers),

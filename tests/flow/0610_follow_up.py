@@ -80,6 +80,9 @@ def test_whoever_the_message_did_not_reach_is_called(chain):
     check(called, "all have opted out")
     expect({recipient["msisdn"] for recipient in follow.recipients()}, called, "called")
     expect((after["planned"], after["delivered"]), (len(called), len(called)), "calls")
+    view = caller.account.ask("GET", "/api/communications/campaigns/" + campaign.name).body
+    expect((view["followUp"]["status"], view["followUp"]["tokens"], view["tokens"]["quoted"]),
+           ("completed", 30, 60), "what is shown")
 
 
 def test_a_follow_up_that_nobody_needs_gives_its_tokens_back(chain):

@@ -215,7 +215,7 @@ static void it_ends_with_a_first_that_does_not_take_place(void **state)
         ends_as(fake, first, ends[i]);
         tick(fake);
         assert_string_equal(scene_status(fake, follow), "cancelled");
-        snprintf(detail, sizeof detail, "the campaign that it follows was %s", ends[i]);
+        snprintf(detail, sizeof detail, "the campaign that it follows is %s", ends[i]);
         assert_string_equal(detail_of(fake, follow), detail);
         fake_stage_read(fake, &campaign_completed_v1, 0, &event);
         assert_string_equal(event.status, "cancelled");

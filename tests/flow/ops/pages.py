@@ -56,7 +56,8 @@ def test_the_tour_of_the_readme(chain):
     # There are several accounts here, in the quickstart one.
     script = script.replace("campaign send", "campaign send --account " + slug)
     script = script.replace("tokens check", "tokens check --account " + slug)
-    script = script.replace("schemas/examples", str(ROOT / "schemas/examples"))
+    for folder in ("schemas/examples", "deploy/sample"):
+        script = script.replace(folder, str(ROOT / folder))
     at = chain.servers["AMQP_URL"].split("@")[1]
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script], cwd=chain.dir, check=False, text=True,
@@ -65,8 +66,9 @@ def test_the_tour_of_the_readme(chain):
              "PATH": "%s:%s" % (chain.build / "deploy", os.environ["PATH"]),
              "PARTNER_URL": "amqp://%s:%s@%s" % (slug, duka.password, at)})
     expect(done.returncode, 0, "the tour: " + done.stdout)
-    for words in ("UCS-2", '"message":"paid"', "delivered", "quoted", "completed 100% 2 delivered", "all true"):
+    for words in ("UCS-2", '"message":"paid"', "delivered", "quoted", "completed 100% 2 delivered", '"answered":2',
+                  "all true"):
         check(words.lower() in done.stdout.lower(), "%r in %s" % (words, done.stdout))
     sent = chain.sql("SELECT c.title, c.status FROM campaigns c JOIN accounts a"
                      " ON a.id = c.account_id WHERE a.slug = '%s' ORDER BY c.id" % slug)
-    expect([row["status"] for row in sent], ["completed"] * 4, "campaigns: %r" % sent)
+    expect([row["status"] for row in sent], ["completed"] * 6, "campaigns: %r" % sent)

@@ -35,6 +35,20 @@ static void all_appends_join(void **state)
     str_free(&str); /* twice is harmless */
 }
 
+static void markup_is_escaped(void **state)
+{
+    static const char text[] = "<a href=\"x\">Ng'ang'a & Söhne</a>";
+    struct str str = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i + 1 < sizeof text; i++) {
+        str_put_markup(&str, text[i]);
+    }
+    assert_string_equal(str.bytes,
+                        "&lt;a href=&quot;x&quot;&gt;Ng&#39;ang&#39;a &amp; Söhne&lt;/a&gt;");
+    str_free(&str);
+}
+
 static void empty_appends_make_an_empty_text(void **state)
 {
     struct str str = { 0 };
@@ -268,6 +282,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_appends_join),
+        cmocka_unit_test(markup_is_escaped),
         cmocka_unit_test(empty_appends_make_an_empty_text),
         cmocka_unit_test(it_grows_and_stays_terminated),
         cmocka_unit_test(reset_keeps_the_memory),

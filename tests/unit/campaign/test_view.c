@@ -104,6 +104,38 @@ static void a_view_holds_all_there_is_to_know(void **state)
     assert_int_equal(view.released, 1);
     assert_int_equal(view.cost_e4, 32000);
     assert_string_equal(view.currency, "KES");
+    assert_int_equal(view.follow_up.id, 0);
+    assert_int_equal(view.parent, 0);
+}
+
+static void a_campaign_and_its_follow_up_know_each_other(void **state)
+{
+    struct db *db = *state;
+    struct campaign_view view;
+    int64_t id = put_mixed(db);
+    char sql[800];
+
+    snprintf(sql, sizeof sql,
+             "UPDATE campaigns SET follow_segments = 7;"
+             "INSERT INTO campaigns (id, account_id, reference, status, channel, title,"
+             "  message_template, country, parent_id, follow_words)"
+             " VALUES (%lld, 1, 'after', 'waiting', 'voice', 'June', 'Hi', 'KE', %lld,"
+             "         '{failed,expired}');"
+             "INSERT INTO voice_campaigns (campaign_id, tokens_per_minute) VALUES (%lld, 1)",
+             (long long)id + 1, (long long)id, (long long)id + 1);
+    script(db, sql);
+    view = find(db, id);
+    assert_int_equal(view.segments, 16);
+    assert_int_equal(view.follow_up.id, id + 1);
+    assert_string_equal(view.follow_up.channel, "voice");
+    assert_string_equal(view.follow_up.status, "waiting");
+    assert_string_equal(view.follow_up.when, "failed,expired");
+    assert_int_equal(view.follow_up.tokens, 7);
+    assert_int_equal(view.parent, 0);
+    view = find(db, id + 1);
+    assert_int_equal(view.follow_up.id, 0);
+    assert_int_equal(view.parent, id);
+    assert_false(campaign_status_is_final(view.status));
 }
 
 static void the_nine_counts_make_up_the_plan_in_every_status(void **state)
@@ -303,6 +335,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         VIEW(a_view_holds_all_there_is_to_know),
+        VIEW(a_campaign_and_its_follow_up_know_each_other),
         VIEW(the_nine_counts_make_up_the_plan_in_every_status),
         VIEW(a_campaign_is_shown_to_its_own_account),
         VIEW(the_event_says_what_the_view_says),

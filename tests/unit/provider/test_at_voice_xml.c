@@ -101,7 +101,7 @@ static void text_is_neutralised(void **state)
 {
     struct fixture *fix = *state;
 
-    assert_said(fix, "a&b<c>\"d\"'e'", "<Say>a&amp;b&lt;c&gt;&quot;d&quot;&apos;e&apos;</Say>");
+    assert_said(fix, "a&b<c>\"d\"'e'", "<Say>a&amp;b&lt;c&gt;&quot;d&quot;&#39;e&#39;</Say>");
     assert_said(fix, "</Say><Dial phoneNumbers=\"+2\"/>",
                 "<Say>&lt;/Say&gt;&lt;Dial phoneNumbers=&quot;+2&quot;/&gt;</Say>");
     assert_said(fix, "]]><![CDATA[x", "<Say>]]&gt;&lt;![CDATA[x</Say>");

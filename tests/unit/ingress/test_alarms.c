@@ -18,8 +18,8 @@
 #define MANY 200
 
 struct rung {
-    atomic_int count;
     _Atomic int64_t at_us;
+    atomic_int count;
     int place;
 };
 

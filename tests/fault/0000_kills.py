@@ -1,20 +1,8 @@
 """kill -9 of each program, several times in a campaign, at moments left to chance."""
 
-from storm import BATCH, SETTINGS, Storm  # noqa: F401 (SETTINGS is chain's)
+from storm import BATCH, SETTINGS, Storm, kill, moments  # noqa: F401 (SETTINGS is chain's)
 
 WORKERS = 2  # of send-sms in the lane "normal"
-
-
-def moments(chain, count):
-    return sorted(chain.random.random() * 0.9 for _ in range(count))
-
-
-def kill(chain, name, whole):
-    if whole:
-        chain[name].kill()
-        chain[name].start()
-    else:
-        chain[name].kill_worker()
 
 
 def test_render_template_dies_while_it_renders(chain):

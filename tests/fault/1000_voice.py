@@ -1,7 +1,8 @@
 """Calls while programs die and callbacks are lost: nobody who was reached is called again."""
 
 from chain import check
-from call_storm import BATCH, RECIPIENTS, SETTINGS, WORKERS, Storm, kill, moments  # noqa: F401 (SETTINGS is chain's)
+from call_storm import BATCH, RECIPIENTS, SETTINGS, WORKERS, Storm  # noqa: F401 (SETTINGS is chain's)
+from storm import kill, moments
 
 
 def test_place_call_dies_while_it_calls(chain):

@@ -75,15 +75,3 @@ class Storm:
         balance = self.caller.account.balance()
         expect((balance["reserved"], balance["spent"]), (0, row["captured"]), "reserved, spent")
         return row
-
-
-def kill(chain, name, whole):
-    if whole:
-        chain[name].kill()
-        chain[name].start()
-    else:
-        chain[name].kill_worker()
-
-
-def moments(chain, count):
-    return sorted(chain.random.random() * 0.9 for _ in range(count))

@@ -22,6 +22,20 @@ SETTINGS = {
 }
 
 
+def moments(chain, count):
+    """Shares of a campaign, left to chance."""
+    return sorted(chain.random.random() * 0.9 for _ in range(count))
+
+
+def kill(chain, name, whole):
+    """kill -9: the whole program, that is started again, or one of its workers."""
+    if whole:
+        chain[name].kill()
+        chain[name].start()
+    else:
+        chain[name].kill_worker()
+
+
 class Storm:
     def __init__(self, chain, personal=False, recipients=RECIPIENTS, headers=None):
         self.chain = chain
